@@ -1,0 +1,117 @@
+"""The shapes that every step speaks, the order of a ranking, and the meter of what models use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Corpus = Mapping[str, str]  # doc_id -> text
+Queries = dict[str, str]  # query_id -> text
+Run = dict[str, dict[str, float]]  # query_id -> {doc_id: score}; the rank is derived, never stored
+Qrels = dict[str, dict[str, int]]  # query_id -> {doc_id: grade}
+Answers = dict[str, str]  # query_id -> text
+Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
+Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query
+System = Callable[[Queries], Run]  # what an experiment compares: all that a query costs is inside
+LLM = Callable[[list[str]], list[str]]
+Scorer = Callable[[list[tuple[str, str]]], list[float]]
+
+
+class Encoder(Protocol):
+    """Texts to unit vectors, float32, (number of texts, dim)."""
+
+    def documents(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
+        """The vectors, and the seconds that encoding them took when it was first done."""
+
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors; never cached, so that their price can be measured."""
+
+
+class RagkitError(Exception):
+    """Bad input: one message that says what, where, what was expected and what to do next."""
+
+
+class Unavailable(RagkitError):
+    """Something that a system needs is not here (a key, weights, a recording): "needs ..."."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Documents, the questions of one split, and the judgments. Immutable; `data.load` makes it.
+
+    `queries`, `qrels`, `answers` and `query_info` have the same split and sample of questions.
+    `query_info` holds what is known of a question: type, answerable, and `variant_of` where it
+    rewords another (then both are one cluster). `documents` holds title, date, status, ... by
+    doc_id; `corpus` the text as it is indexed: the title, if there is one, on its first line.
+    """
+
+    name: str
+    split: str
+    context: str  # one line about the collection, for prompts
+    corpus: Corpus
+    queries: Queries
+    qrels: Qrels
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    query_info: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fingerprint: str = ""  # SHA-256 of the files, whatever the split and the sample
+
+    @property
+    def answerable(self) -> Queries:
+        """The questions with at least one positive judgment: ranking is measured on these."""
+        return {q: t for q, t in self.queries.items() if any(g > 0 for g in self.qrels.get(q, {}).values())}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """doc_id -> title, of the documents that have one."""
+        return {d: str(info["title"]) for d, info in self.documents.items() if info.get("title")}
+
+
+def ranking(scores: Mapping[str, float], k: int | None = None) -> list[str]:
+    """The doc_ids by (score, doc_id), both descending: the only order there is in this project."""
+    return sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)[:k]
+
+
+@dataclass
+class Usage:
+    """What models used while a meter ran."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    dollars: float = 0.0
+    seconds: float = 0.0  # spent waiting for the model, as it was when the answer was first made
+
+
+_meter: ContextVar[Usage | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metered() -> Iterator[Usage]:
+    """Count what models report to `spend` inside the block; an inner meter also counts for the outer one."""
+    usage, outer = Usage(), _meter.get()
+    token = _meter.set(usage)
+    try:
+        yield usage
+    finally:
+        _meter.reset(token)
+        if outer is not None:
+            _add(outer, usage)
+
+
+def spend(usage: Usage) -> None:
+    """Report what a model has just used to the innermost meter, if one runs."""
+    meter = _meter.get()
+    if meter is not None:
+        _add(meter, usage)
+
+
+def _add(total: Usage, part: Usage) -> None:
+    for name, value in vars(part).items():
+        setattr(total, name, getattr(total, name) + value)
