@@ -1,0 +1,198 @@
+"""Collections: documents, questions and judgments, from a folder or from ir_datasets.
+
+A folder holds its documents as corpus.jsonl (BEIR), or as Markdown, text and HTML files under corpus/ or
+in the folder itself; beside them, where there are questions, queries.jsonl and qrels/<split>.tsv (BEIR).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ragkit import formats
+from ragkit.types import Collection, RagkitError
+
+PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
+MOST_PROBLEMS = 20  # what `check` lists before it stops
+
+
+def load(name: str, split: str = "test", max_queries: int = 0, seed: int = 0) -> Collection:
+    """Read a collection: a built-in one, a folder or an ir_datasets id, tried in this order.
+
+    `max_queries` draws that many questions of the split with `seed`; 0 takes all. The documents are
+    always all there. A folder without judgments has no splits, and comes with all the questions it has.
+    An ir_datasets id that has judgments is one split, the one that it names ("beir/scifact/test", and
+    "test" where it names none, as "vaswani"); its parent ("beir/scifact") has them all.
+    Raises RagkitError, with file and line, at the first thing that cannot be read.
+    """
+    if max_queries < 0:
+        raise RagkitError(f"max_queries is {max_queries}; expected 0, for all questions, or more.")
+    available = splits(name)
+    if available and split not in available:
+        hint = (
+            ""
+            if formats.folder(name)
+            else " An ir_datasets id that has judgments is one split; try its parent."
+        )
+        raise RagkitError(f"{name} has no split {split!r}; it has {', '.join(available)}.{hint}")
+    content = formats.read(name, [split] if available else [], formats.raise_it)
+    chosen = content.questions(split) if available else list(content.queries)
+    if 0 < max_queries < len(chosen):
+        drawn = set(random.Random(seed).sample(sorted(chosen), max_queries))
+        chosen = [q for q in chosen if q in drawn]
+    qrels = {q: content.qrels[split].get(q, {}) for q in chosen} if available else {}
+    info = {q: content.info[q] | _parts(content.info[q], qrels.get(q, {})) for q in chosen}
+    return Collection(
+        name=name,
+        split=split,
+        context=_context(name),
+        corpus=content.corpus,
+        queries={q: content.queries[q] for q in chosen},
+        qrels=qrels,
+        answers={
+            q: [a] if isinstance(a, str) else list(a) for q, i in info.items() if (a := i.get("answers"))
+        },
+        documents=content.documents,
+        query_info=info,
+        fingerprint=fingerprint(name),
+    )
+
+
+def variants(collection: Collection) -> Collection:
+    """The collection asked in other words: the rewordings of its questions, from variants.jsonl.
+
+    A rewording has the judgments, the answers and the `query_info` of its original; the latter with
+    `variant_of` and `style`. Raises RagkitError where there are no rewordings.
+    """
+    path = (formats.folder(collection.name) or Path(collection.name)) / "variants.jsonl"
+    if not path.is_file():
+        raise RagkitError(f"{collection.name} has no rewordings; expected them in {path}.")
+    rows = formats.read_variants(path, formats.raise_it)
+    original = {v: q for v, row in rows.items() if (q := row.metadata["variant_of"]) in collection.queries}
+    return replace(
+        collection,
+        queries={v: rows[v].text for v in original},
+        qrels={v: collection.qrels.get(q, {}) for v, q in original.items()},
+        answers={v: collection.answers[q] for v, q in original.items() if q in collection.answers},
+        query_info={v: collection.query_info[q] | rows[v].metadata for v, q in original.items()},
+    )
+
+
+def splits(name: str) -> list[str]:
+    """The splits that have judgments, in alphabetical order; none for documents without judgments."""
+    where = formats.folder(name)
+    if where is None:
+        return sorted(formats.split_ids(name))
+    return sorted(path.stem for path in where.glob("qrels/*.tsv"))
+
+
+def load_tuning(name: str, reported: str, max_queries: int = 0, seed: int = 0) -> Collection | None:
+    """The questions to tune on: those of dev, else of train; never those of the split that is reported.
+
+    None where a collection has no such split: nothing is tuned then.
+    """
+    available = [split for split in ("dev", "train") if split in splits(name) and split != reported]
+    return load(name, available[0], max_queries, seed) if available else None
+
+
+def fingerprint(name: str) -> str:
+    """SHA-256 over names and bytes of what a run can depend on, wherever the folder stands; 64 hex digits.
+
+    That is documents, queries, judgments, rewordings, messages and prompts; not recordings, whose hash a
+    run names on its own, and not what people read about the collection. Nothing is parsed. Of an
+    ir_datasets id, which is immutable, it is the SHA-256 of the id and the version of ir_datasets.
+    """
+    where = formats.folder(name)
+    if where is None:
+        from importlib.metadata import version
+
+        return hashlib.sha256(f"ir_datasets {version('ir_datasets')} {name}".encode()).hexdigest()
+    files = [where / file for file in ("corpus.jsonl", "queries.jsonl", "variants.jsonl", "messages.jsonl")]
+    files += [where / "prompts.json", *sorted(where.glob("qrels/*.tsv"))]
+    if not files[0].is_file():
+        files += formats.document_files(where)
+    whole = hashlib.sha256()
+    for path in files:
+        if path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            whole.update(f"{path.relative_to(where).as_posix()}\0{digest}\n".encode())
+    return whole.hexdigest()
+
+
+def check(name: str) -> str:
+    """What was found in a collection, a few lines; raises RagkitError with all problems (20 at most)."""
+    problems: list[str] = []
+
+    def collect(problem: str) -> None:
+        problems.append(problem)
+        if len(problems) == MOST_PROBLEMS:
+            raise RagkitError(_listed(name, problems) + "\nThere may be more: mend these and check again.")
+
+    content, where, rows = formats.read(name, splits(name), collect), formats.folder(name), {}
+    if where and (rewordings := where / "variants.jsonl").is_file():
+        rows = formats.read_variants(rewordings, collect)
+        named = [(row.line, row.metadata["variant_of"]) for row in rows.values()]
+        strays = [(line, query_id) for line, query_id in named if query_id not in content.queries]
+        formats.fail_once(
+            rewordings, strays, "rewords query {!r}, which queries.jsonl does not have", collect
+        )
+    if where and (messages := where / "messages.jsonl").is_file():
+        formats.read_lines(messages, collect)
+    if problems:
+        raise RagkitError(_listed(name, problems))
+    return "\n".join([f"{name}: {where or 'from ir_datasets'}", *_summary(content, len(rows))])
+
+
+def _listed(name: str, problems: list[str]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{name} has {count}:\n" + "\n".join(f"- {problem}" for problem in problems)
+
+
+def _summary(content: formats.Content, reworded: int) -> list[str]:
+    texts, titles = content.corpus, {d: info.get("title", "") for d, info in content.documents.items()}
+    empty = sum(text.strip() in ("", titles[d]) for d, text in texts.items())
+    words = sum(len(text.split()) for text in texts.values())
+    lines = [
+        f"{len(texts):,} documents, {words:,} words with the titles; {empty} without text, "
+        f"{len(texts) - len(set(texts.values()))} with the text of another one",
+    ]
+    for split, qrels in content.qrels.items():
+        questions = content.questions(split)
+        unanswered = sum(max(qrels.get(q, {}).values(), default=0) <= 0 for q in questions)
+        grades = Counter(grade for judged in qrels.values() for grade in judged.values())
+        counts = ", ".join(f"{count:,} of grade {grade}" for grade, count in sorted(grades.items()))
+        lines.append(
+            f"split {split}: {len(questions):,} questions, {unanswered} of them with no positive judgment; "
+            f"{grades.total():,} judgments: {counts}"
+        )
+    if not content.qrels:
+        lines.append(f"{len(content.queries):,} questions, no judgments: nothing to measure quality with")
+    if reworded:
+        lines.append(f"{reworded:,} rewordings")
+    return lines
+
+
+def _context(name: str) -> str:
+    """The line about the collection that begins each prompt: that of prompts.json where there is one."""
+    where = formats.folder(name)
+    path = where / "prompts.json" if where else None
+    if path is None or not path.is_file():
+        return f"The documents are the collection {where.name if where else name}."
+    try:
+        return str(json.loads(formats.decoded(path, formats.raise_it))["context"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RagkitError(
+            f'{path}: found {error!r}; expected JSON with a "context" line. Mend it.'
+        ) from error
+
+
+def _parts(info: dict[str, Any], judged: dict[str, int]) -> dict[str, list[str]]:
+    """All documents that a question of several parts needs: those of its highest grade."""
+    best = max(judged.values(), default=0)
+    needed = [doc_id for doc_id, grade in judged.items() if grade == best > 0]
+    return {"parts": needed} if info.get("type") in PART_TYPES and len(needed) > 1 else {}
