@@ -1,0 +1,101 @@
+"""Take the default runs into the repository: outputs of notebooks, figures, tables, and numbers in prose."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ragkit import prose, record, sweep
+from ragkit.types import RagkitError
+
+TABLES = ("results.parquet", "per_query.parquet", "costs.parquet", "run.json")
+
+
+def publish(root: Path = sweep.CHECKOUT) -> list[Path]:
+    """Run what is not done on defaults, and write it into notebooks/, figures/, data/published/ and README.
+
+    The findings run last, over what is published. Returns the files written.
+    Raises RagkitError when a run fails; nothing is published then.
+    """
+    planned = sweep.plan(root=root)
+    _run(planned, root)
+    written = []
+    shutil.rmtree(root / "data" / "published", ignore_errors=True)
+    for run in planned:
+        target = root / "data" / "published" / run.notebook.stem
+        target.mkdir(parents=True)
+        written += [Path(shutil.copy(run.folder / name, target / name)) for name in TABLES]
+        written += [Path(shutil.copy(png, root / "figures")) for png in sorted(run.folder.glob("*.png"))]
+    findings = sweep.plan_findings(root / "data" / "published", root)
+    _run([findings], root)
+    written += [Path(shutil.copy(png, root / "figures")) for png in sorted(findings.folder.glob("*.png"))]
+
+    records = published(root)
+    for run in [*planned, findings]:
+        notebook = json.loads(run.notebook.read_text(encoding="utf-8"))
+        executed = json.loads((run.folder / "notebook.ipynb").read_text(encoding="utf-8"))
+        text = json.dumps(merged(notebook, executed), indent=1, ensure_ascii=False) + "\n"
+        run.notebook.write_text(text, encoding="utf-8")
+        written.append(run.notebook)
+    written += refill(root, records)
+    return written
+
+
+def published(root: Path = sweep.CHECKOUT) -> dict[str, record.Record]:
+    """The published records, by notebook."""
+    return {
+        record.notebook: record for record in map(record.read, record.newest(root / "data" / "published"))
+    }
+
+
+def refill(root: Path, records: dict[str, record.Record]) -> list[Path]:
+    """Write every bound number of the notebooks' prose and of the README as the records have it."""
+    written = []
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = prose.fill("".join(cell["source"]), records, path.stem)
+                cell["source"] = text.splitlines(keepends=True)
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.append(path)
+    readme = root / "README.md"
+    readme.write_text(prose.fill(readme.read_text(encoding="utf-8"), records), encoding="utf-8")
+    return [*written, readme]
+
+
+def merged(notebook: dict[str, Any], executed: dict[str, Any]) -> dict[str, Any]:
+    """The notebook as it is, with the outputs of its executed copy, counted 1..n, without time stamps.
+
+    Raises RagkitError when the two do not hold the same code.
+    """
+    ours = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    theirs = [
+        cell
+        for cell in executed["cells"]
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
+    ]
+    if ["".join(cell["source"]) for cell in ours] != ["".join(cell["source"]) for cell in theirs]:
+        raise RagkitError("publish: a notebook changed while it was run; run `make publish` again")
+    for number, (cell, done) in enumerate(zip(ours, theirs, strict=True), start=1):
+        cell["execution_count"] = number
+        cell["outputs"] = [_plain(output, number) for output in done["outputs"]]
+        cell["metadata"] = {key: cell["metadata"][key] for key in ("tags",) if cell["metadata"].get(key)}
+    notebook["metadata"] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def _plain(output: dict[str, Any], number: int) -> dict[str, Any]:
+    return {**output, "execution_count": number} if "execution_count" in output else output
+
+
+def _run(planned: list[sweep.Planned], root: Path) -> None:
+    failures = sweep.run(planned, jobs=2, root=root)
+    if failures:
+        lines = "\n".join(f"  {failure.run}: {failure.message}" for failure in failures)
+        raise RagkitError(f"publish: nothing is published, for these runs failed:\n{lines}")

@@ -1,0 +1,186 @@
+"""The record of a run: what a notebook leaves behind, and the findings that are read from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragkit.types import RagkitError, ranking
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ragkit.evaluate import Comparison
+
+PRIMARY = "nDCG@10"
+
+
+def save(
+    comparison: Comparison,
+    costs: pd.DataFrame,
+    figures: Mapping[str, Figure],
+    facts: Mapping[str, float | str],
+) -> None:
+    """Leave the tables, figures and facts (numbers that the prose names) in the folder of this run.
+
+    The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves nothing.
+    """
+    if "RAGKIT_RUN_DIR" not in os.environ:
+        return
+    import pandas as pd
+
+    folder = Path(os.environ["RAGKIT_RUN_DIR"])
+    rankings = [
+        (system, query_id, doc_id, rank, scores[doc_id])
+        for system, run in comparison.runs.items()
+        for query_id, scores in run.items()
+        for rank, doc_id in enumerate(ranking(scores), start=1)
+    ]
+    columns = ["system", "query_id", "doc_id", "rank", "score"]
+    tables = {"results": comparison.results, "per_query": comparison.per_query, "costs": costs,
+              "rankings": pd.DataFrame(rankings, columns=columns)}  # fmt: skip
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    save_figures(figures)
+    usage = {system: vars(used) for system, used in comparison.usage.items()}
+    note = {"baseline": comparison.baseline, "collection": comparison.collection, "split": comparison.split,
+            "not_run": comparison.not_run, "facts": dict(facts), "usage": usage}  # fmt: skip
+    (folder / "usage.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
+
+
+def save_figures(figures: Mapping[str, Figure]) -> None:
+    """Leave the figures in the folder of this run, as <name>.png; nothing when it is run by hand."""
+    if "RAGKIT_RUN_DIR" in os.environ:
+        for name, figure in figures.items():
+            path = Path(os.environ["RAGKIT_RUN_DIR"]) / f"{name}.png"
+            figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Software": None})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run: run.json, and the tables that its notebook left."""
+
+    notebook: str
+    key: str
+    run: dict[str, Any]
+    results: pd.DataFrame
+    costs: pd.DataFrame
+
+    @property
+    def primary(self) -> pd.DataFrame:
+        """The rows of nDCG@10 over all questions, one a system."""
+        return self.results[(self.results["measure"] == PRIMARY) & (self.results["type"] == "all")]
+
+    @property
+    def baseline(self) -> str:
+        """The system that all others were compared with."""
+        return str(self.run["usage"]["baseline"])
+
+    @property
+    def facts(self) -> dict[str, float | str]:
+        """What the notebook recorded besides its tables: tuned values, counts."""
+        return dict(self.run["usage"]["facts"])
+
+
+def newest(folder: str | Path) -> list[Path]:
+    """The folders of the newest finished run on default parameters of each notebook, in their order.
+
+    Raises RagkitError when there is none below `folder`.
+    """
+    found: dict[str, tuple[str, Path]] = {}
+    for path in Path(folder).rglob("run.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if run["default"] and (path.parent / "results.parquet").exists():
+            candidate = (run["started"], path.parent)
+            found[run["notebook"]] = max(found.get(run["notebook"], candidate), candidate)
+    if not found:
+        raise RagkitError(
+            f"{Path(folder).resolve()}: no finished run on default parameters; make some: `make sweep`"
+        )
+    return [path for _, (_, path) in sorted(found.items())]
+
+
+def read(folder: Path) -> Record:
+    """The record of one finished run."""
+    import pandas as pd
+
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("results", "costs")]
+    return Record(run["notebook"], run["key"], run, *tables)
+
+
+def origins(found: Sequence[Record]) -> pd.DataFrame:
+    """A row a run: what it asked, how many questions it measured, and what made it."""
+    import pandas as pd
+
+    rows = [
+        {
+            "notebook": item.notebook,
+            "collection": item.run["usage"]["collection"],
+            "split": item.run["usage"]["split"],
+            "questions": int(item.primary["n"].max()),
+            "baseline": item.baseline,
+            "precision": item.facts.get("precision", ""),
+            "run": item.key[:8],
+        }
+        for item in found
+    ]
+    return pd.DataFrame(rows).set_index("notebook")
+
+
+def findings_table(found: Sequence[Record]) -> pd.DataFrame:
+    """A row a notebook and system: quality, difference, interval, corrected p, price, and the run's key."""
+    import pandas as pd
+
+    rows = []
+    for item in found:
+        seconds = item.costs.set_index("system")["seconds_median"]
+        for row in item.primary.to_dict("records"):
+            baseline = row["system"] == item.baseline
+            rows.append(
+                {
+                    "notebook": item.notebook,
+                    "system": row["system"],
+                    PRIMARY: f"{row['value']:.3f}",
+                    "difference": "" if baseline else f"{row['difference']:+.3f}",
+                    "95 % interval": "" if baseline else f"{row['low']:+.3f} to {row['high']:+.3f}",
+                    "p (Holm)": "" if baseline else f"{row['p_holm']:.4f}",
+                    "ms a question": f"{1000 * seconds[row['system']]:.1f}",
+                    "verdict": row["verdict"],
+                    "run": item.key[:8],
+                }
+            )
+    return pd.DataFrame(rows).set_index(["notebook", "system"])
+
+
+def findings_figure(found: Sequence[Record]) -> Figure:
+    """nDCG@10 of every system of every notebook against its median time, one colour a notebook."""
+    import matplotlib.pyplot as plt
+
+    from ragkit.report import COLORS, HOUSE_STYLE
+
+    with plt.style.context(HOUSE_STYLE):
+        figure, axes = plt.subplots(figsize=(7, 4))
+        for item, color in zip(found, COLORS, strict=False):
+            seconds = item.costs.set_index("system")["seconds_median"]
+            rows = item.primary.set_index("system").loc[seconds.index]
+            axes.scatter(1000 * seconds, rows["value"], color=color, label=item.notebook, s=25)
+            for name in seconds.index:
+                axes.annotate(name, (1000 * seconds[name], rows.loc[name, "value"]), fontsize=7,
+                              xytext=(4, 3), textcoords="offset points", color=color)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel("median time of a question (ms, log scale)")
+        axes.set_ylabel(PRIMARY)
+        axes.legend(frameon=False, loc="lower right")
+    plt.close(figure)
+    return figure
+
+
+def summary(folders: Sequence[Path]) -> str:
+    """`findings_table` of the runs in these folders, as text."""
+    return findings_table([read(folder) for folder in folders]).to_string()

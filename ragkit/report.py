@@ -1,0 +1,199 @@
+"""What a notebook shows: counts, code, one question by eye, tables and figures."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ragkit.types import Collection, ranking
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import Markdown
+    from matplotlib.figure import Figure
+
+    from ragkit.evaluate import Comparison, Tuning
+
+PRIMARY = "nDCG@10"
+SHOWN = {"R@5": "R@5", "RR": "MRR", "AllParts@5": "all parts@5", "Judged@10": "judged@10",
+         "nDCG@10 judged": "nDCG@10 judged"}  # fmt: skip
+HOUSE_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+               "axes.grid": True, "grid.alpha": 0.25,
+               "savefig.dpi": 150, "savefig.bbox": "tight"}  # fmt: skip
+COLORS = ("#1b6ca8", "#c8553d", "#4f8a4c", "#8a6bb1", "#b08900", "#5a5a5a")
+
+
+def describe(collection: Collection) -> Markdown:
+    """Counts of documents, words and questions by type, and the first question, word for word."""
+    from IPython.display import Markdown
+
+    words = sum(len(text.split()) for text in collection.corpus.values())
+    types = Counter(str(info["type"]) for info in collection.query_info.values() if info.get("type"))
+    grades = [g for judged in collection.qrels.values() for g in judged.values()]
+    lines = [
+        f"**{collection.name}**, split {collection.split}: {len(collection.corpus):,} documents, "
+        f"{words:,} words; {len(collection.queries):,} questions, {len(collection.answerable):,} of them "
+        f"with an answer in the documents; {len(grades):,} judgments, "
+        f"{sum(g > 0 for g in grades):,} of them positive.",
+        ", ".join(f"{n} {name}" for name, n in types.most_common()),
+    ]
+    for query_id, text in list(collection.answerable.items())[:1]:
+        lines.append(
+            f"> {text}  \n> (`{query_id}`, {collection.query_info.get(query_id, {}).get('type', '')})"
+        )
+    return Markdown("\n\n".join(line for line in lines if line))  # type: ignore[no-untyped-call]
+
+
+def source(function: Callable[..., Any]) -> Markdown:
+    """The code of a function or class as it stands in the package, without its docstring."""
+    import ast
+
+    from IPython.display import Markdown
+
+    text = textwrap.dedent(inspect.getsource(function))
+    lines, node = text.splitlines(), ast.parse(text).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    first = node.body[0]
+    if ast.get_docstring(node) is not None:
+        del lines[first.lineno - 1 : first.end_lineno]
+    return Markdown("```python\n" + "\n".join(lines).strip() + "\n```")  # type: ignore[no-untyped-call]
+
+
+def extremes(comparison: Comparison, system: str) -> tuple[str, str]:
+    """The query_id that a system helps most against the baseline, and the one that it hurts most."""
+    scores = comparison.per_query.query("measure == @PRIMARY").pivot(
+        index="query_id", columns="system", values="value"
+    )
+    gain = (scores[system] - scores[comparison.baseline]).sort_index()
+    return str(gain.idxmax()), str(gain.idxmin())
+
+
+def look(
+    collection: Collection, comparison: Comparison, query_id: str, systems: Sequence[str], k: int = 3
+) -> pd.DataFrame:
+    """One question by eye: each system's first k titles with their grades, ? where nobody judged."""
+    import pandas as pd
+
+    judged = collection.qrels.get(query_id, {})
+    columns = {
+        f"{name} {_value(comparison, name, query_id):.2f}": [
+            f"[{judged.get(doc_id, '?')}] {collection.titles.get(doc_id, doc_id)}"
+            for doc_id in ranking(comparison.runs[name].get(query_id, {}), k)
+        ]
+        for name in systems
+    }
+    table = pd.DataFrame({name: pd.Series(titles, dtype=object) for name, titles in columns.items()})
+    return table.fillna("").rename_axis(collection.queries[query_id])
+
+
+def _value(comparison: Comparison, system: str, query_id: str) -> float:
+    rows = comparison.per_query
+    mine = (rows["system"] == system) & (rows["query_id"] == query_id) & (rows["measure"] == PRIMARY)
+    return float(rows.loc[mine, "value"].iloc[0])
+
+
+def grid_table(tuning: Tuning) -> pd.DataFrame:
+    """nDCG@10 of every setting tried: one dial down, a second one across; * marks the one taken."""
+    import pandas as pd
+
+    table = tuning.table.astype(object)
+    taken = (tuning.table[list(tuning.best)] == pd.Series(tuning.best)).all(axis=1)
+    table[PRIMARY] = [f"{v:.3f}{'*' * t}" for v, t in zip(tuning.table[PRIMARY], taken, strict=True)]
+    first, *second = tuning.best
+    where = f"{PRIMARY}, {tuning.split}, {tuning.questions} questions"
+    if not second:
+        return table.set_index(first).rename(columns={PRIMARY: where})
+    return table.pivot(index=first, columns=second[0], values=PRIMARY).rename_axis(
+        columns=f"{where}; {second[0]}:"
+    )
+
+
+def comparison_table(comparison: Comparison) -> pd.DataFrame:
+    """A row a system: quality, its difference to the baseline, and what may be said of it."""
+    import pandas as pd
+
+    results = comparison.results[comparison.results["type"] == "all"]
+    other = results.pivot(index="system", columns="measure", values="value")
+    rows = {}
+    for row in results[results["measure"] == PRIMARY].to_dict("records"):
+        name = row["system"]
+        shown = {PRIMARY: f"{row['value']:.3f}"}
+        if name != comparison.baseline:
+            shown |= {
+                "difference": f"{row['difference']:+.3f}",
+                "95 % interval": f"{row['low']:+.3f} to {row['high']:+.3f}",
+                "p (Holm)": f"{row['p_holm']:.4f}",
+                "wins/losses/ties": f"{row['wins']:.0f}/{row['losses']:.0f}/{row['ties']:.0f}",
+                "could show": f"{row['smallest']:.3f}",
+            }
+        shown |= {title: f"{other.loc[name, m]:.3f}" for m, title in SHOWN.items()
+                  if m in other and pd.notna(other.loc[name, m])}  # fmt: skip
+        rows[name] = shown | {"verdict": row["verdict"]}
+    rows |= {name: {"verdict": f"not run: {why}"} for name, why in comparison.not_run.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    verdict = table.pop("verdict")
+    table.insert(len(table.columns), "verdict", verdict)
+    return table
+
+
+def type_table(comparison: Comparison) -> pd.DataFrame:
+    """nDCG@10 by type of question, with the 95 % interval of the difference where 30 questions allow one."""
+    import pandas as pd
+
+    results = comparison.results.query("measure == @PRIMARY and type != 'all'")
+    rows: dict[str, dict[str, str]] = {}
+    for row in results.to_dict("records"):
+        cell = f"{row['value']:.3f}"
+        if row["system"] != comparison.baseline and pd.notna(row["low"]):
+            cell += f" ({row['low']:+.2f} to {row['high']:+.2f})"
+        rows.setdefault(f"{row['type']} ({row['n']:.0f})", {})[row["system"]] = cell
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
+
+
+def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """A row a system: milliseconds a question, calls, tokens, dollars, size and build time of the index."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "median ms": (1000 * costs["seconds_median"]).map("{:.1f}".format),
+            "95th percentile ms": (1000 * costs["seconds_p95"]).map("{:.1f}".format),
+            "LLM calls": costs["calls"].map("{:.2f}".format),
+            "tokens in": costs["tokens_in"].map("{:.0f}".format),
+            "tokens out": costs["tokens_out"].map("{:.0f}".format),
+            "$ per 1,000": costs["dollars_per_1000"].map("{:.2f}".format),
+            "index MB": (costs["index_bytes"] / 1e6).map("{:.2f}".format),
+            "build s": costs["build_seconds"].map("{:.1f}".format),
+        }
+    ).set_index(costs["system"])
+
+
+def difference_figure(comparison: Comparison) -> Figure:
+    """Difference in nDCG@10 to the baseline with its 95 % interval: all questions, then each type."""
+    import matplotlib.pyplot as plt
+
+    results = comparison.results.query("measure == @PRIMARY and system != @comparison.baseline")
+    types = ["all", *sorted(set(results["type"]) - {"all"})]
+    systems = list(dict.fromkeys(results["system"]))
+    with plt.style.context(HOUSE_STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 0.5 + 0.2 * len(types) * (len(systems) + 1.2)))
+        for s, system in enumerate(systems):
+            rows = results[results["system"] == system].set_index("type").reindex(types)
+            y = [-(t * (len(systems) + 1.2)) - s for t in range(len(types))]
+            half = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
+            axes.errorbar(rows["difference"], y, xerr=half, fmt="o", ms=4, capsize=2,
+                          color=COLORS[s % len(COLORS)], label=system)  # fmt: skip
+        counts = results.drop_duplicates("type").set_index("type")["n"]
+        centre = (len(systems) - 1) / 2
+        axes.set_yticks([-(t * (len(systems) + 1.2)) - centre for t in range(len(types))],
+                        [f"{name} ({counts[name]:.0f})" for name in types])  # fmt: skip
+        axes.axvline(0, color="0.4", lw=0.8)
+        axes.set_xlabel(f"difference in {PRIMARY} to {comparison.baseline} (95 % interval)")
+        axes.set_ylabel("type of question (number)")
+        axes.set_title(f"{comparison.collection}, {comparison.split}", loc="left")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    plt.close(figure)  # the cell shows the object; pyplot would show it a second time
+    return figure

@@ -1,0 +1,88 @@
+"""nbval over every committed notebook, numbers compared with a tolerance (loaded by pyproject.toml).
+
+A pytest plugin, since a conftest.py would only see the files beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+COUNTS = re.compile(r"(?P<counts>\d+/\d+/\d+)|(?P<number>[-+]?\d+(?:\.\d+)?)")
+TOLERANCE = {"counts": 2.0, "p": 0.01, "float": 0.005, "whole": 0.0}
+
+
+class Tolerant(str):
+    """A text that equals another when the words agree and the numbers nearly do.
+
+    Whole numbers are exact, wins/losses/ties within 2, numbers of four decimals (p) within 0.01, other
+    decimals within 0.005: rankings of near-ties differ between processors.
+    """
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and _words(self) == _words(other) and all(
+            abs(a - b) <= TOLERANCE[kind] + 1e-9
+            for (kind, a), (_, b) in zip(_numbers(self), _numbers(other), strict=True)
+        )  # fmt: skip
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def _words(text: str) -> list[str]:
+    """What is not a number: spaces and rules of dashes only make columns as wide as their numbers."""
+    shape = COUNTS.sub(lambda m: "#/#/#" if m["counts"] else f"#{len(m[0].partition('.')[2])}", text)
+    return re.sub(r"(?<=\s)-{3,}", "", shape).split()
+
+
+def _numbers(text: str) -> Iterator[tuple[str, float]]:
+    for match in COUNTS.finditer(text):
+        if match["counts"]:
+            yield from (("counts", float(n)) for n in match[0].split("/"))
+        else:
+            decimals = len(match[0].partition(".")[2])
+            yield "whole" if decimals == 0 else "p" if decimals == 4 else "float", float(match[0])
+
+
+class Cell(IPyNbCell):  # type: ignore[misc]
+    def sanitize(self, text: Any) -> Any:
+        cleaned = super().sanitize(text)
+        return Tolerant(cleaned) if isinstance(cleaned, str) else cleaned
+
+
+class Notebook(IPyNbFile):  # type: ignore[misc]
+    def setup(self) -> None:
+        # a run leaves its record where the sweep says, and shows no progress bar then
+        folder = self.config._tmp_path_factory.mktemp(self.path.stem)
+        os.environ["RAGKIT_RUN_DIR"] = str(folder)
+        super().setup()
+
+    def collect(self) -> Iterator[Cell]:
+        for item in super().collect():
+            yield Cell.from_parent(
+                self, name=item.name, cell_num=item.cell_num, cell=item.cell, options=item.options
+            )
+
+    def teardown(self) -> None:
+        os.environ.pop("RAGKIT_RUN_DIR", None)
+        super().teardown()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.nbval_current_env = True  # not whatever kernel this machine calls python3
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Notebook | None:
+    if file_path.suffix == ".ipynb" and file_path.parent.name == "notebooks":
+        notebook: Notebook = Notebook.from_parent(parent, path=file_path)
+        return notebook
+    return None

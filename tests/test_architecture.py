@@ -1,0 +1,103 @@
+"""The map of the package, held by its syntax trees: who may import whom, and what is loaded when."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "ragkit"
+TOP = {
+    "record",
+    "plan",
+    "keys",
+    "sweep",
+    "worker",
+    "publish",
+    "prose",
+    "report",
+    "trec",
+    "__main__",
+    "explore",
+}
+MAY_IMPORT = {  # beside types, which all may; modules that are not named here are tops, and may import all
+    "types": set[str](),
+    "significance": set[str](),
+    "formats": set[str](),
+    "data": {"formats"},
+    "chunk": set[str](),
+    "rewrite": set[str](),
+    "retrieve": set[str](),
+    "fuse": set[str](),
+    "rerank": set[str](),
+    "route": set[str](),
+    "correct": set[str](),
+    "generate": set[str](),
+    "evaluate": {"significance"},
+    "models": set[str](),
+}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def imported(module: str) -> set[str]:
+    """The modules of ragkit that a module imports anywhere, but for those it needs for types alone."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):  # `if TYPE_CHECKING:` is no import
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "ragkit":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ragkit."):
+            found.add(str(node.module).split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("ragkit.")}
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_the_map_allows(module: str) -> None:
+    assert module in MAY_IMPORT or module in TOP, "a new module: give it its place on the map"
+    if module in MAY_IMPORT:
+        assert imported(module) <= MAY_IMPORT[module] | {"types"} - {module}
+
+
+def test_only_models_names_a_library_that_loads_weights_or_calls_a_network() -> None:
+    heavy = {
+        "torch",
+        "sentence_transformers",
+        "transformers",
+        "openvino",
+        "cohere",
+        "openai",
+        "requests",
+        "httpx",
+    }
+    for module in set(MODULES) - {"models"}:
+        tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        names = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        names |= {str(n.module).split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not names & heavy, module
+
+
+def test_no_public_function_takes_more_than_five_parameters() -> None:
+    for module in MODULES:
+        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and (
+                not node.name.startswith("_") or node.name == "__init__"
+            ):
+                names = [a.arg for a in [*node.args.args, *node.args.kwonlyargs] if a.arg != "self"]
+                assert len(names) <= 5, f"{module}.{node.name}"
+                assert node.args.kwarg is None, f"{module}.{node.name} takes **{node.args.kwarg}"
+
+
+def test_importing_any_module_loads_no_model_library_and_the_package_is_light() -> None:
+    code = (
+        "import importlib, sys, ragkit; light = set(sys.modules)\n"
+        f"[importlib.import_module('ragkit.' + m) for m in {MODULES} if m != '__main__']\n"
+        "print(sorted({'numpy', 'pandas'} & light), sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] []"

@@ -1,0 +1,169 @@
+"""The encoders: the embedded one against sentence-transformers, the cache, what is said without weights."""
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ragkit import models, retrieve
+from ragkit.types import RagkitError, Unavailable
+
+TEXTS = ["Valves open at dawn.", "", "one two three " * 200, "Größe: 5 µm, 日本語"]
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A sentence-transformers folder made here: random weights, two layers, a prompt for queries."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = AutoTokenizer.from_pretrained(models.embedded_folder())
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder / "bert")
+    tokenizer.save_pretrained(folder / "bert")
+    transformer = Transformer(str(folder / "bert"), max_seq_length=32)
+    whole = SentenceTransformer(
+        modules=[transformer, Pooling(16)], prompts={"query": "query: "}, device="cpu"
+    )
+    whole.save(str(folder / "whole"))
+    return str(folder / "whole")
+
+
+def test_the_embedded_encoder_computes_what_sentence_transformers_does(empty_cache: Path) -> None:
+    ours, _ = models.encoder().documents(TEXTS)
+    reference = models._sentence_transformer(str(models.embedded_folder()), "f32")(TEXTS, "document")
+    assert ours.shape == (4, 384)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, reference, atol=2e-6)
+    np.testing.assert_allclose(models.encoder().queries(TEXTS), reference, atol=2e-6)
+
+
+def test_bf16_is_near_f32_and_kept_apart_from_it(empty_cache: Path) -> None:
+    exact, _ = models.encoder().documents(TEXTS[:1])
+    rough, _ = models.encoder(precision="bf16").documents(TEXTS[:1])
+    assert float((exact * rough).sum()) > 0.99
+    assert len(list(empty_cache.glob("vectors-*.sqlite"))) == 2
+
+
+def test_an_encoder_in_a_folder_uses_its_own_prompts(small_model: str, empty_cache: Path) -> None:
+    encoder = models.encoder(small_model)
+    plain, prompted = encoder.documents(["valve"])[0], encoder.queries(["valve"])
+    assert plain.shape == (1, 16)
+    assert np.linalg.norm(plain) == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(plain, prompted)
+    np.testing.assert_allclose(encoder.documents(["query: valve"])[0], prompted, atol=1e-6)
+    dense = retrieve.Dense({"a": "valve", "b": "pump"}, encoder)
+    assert set(dense({"q": "valve"}, 2)["q"]) == {"a", "b"}
+
+
+class Counting(models.TextEncoder):
+    """Encodes a text as (its length, 1), and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("counting", "f32")
+        self.asked: list[str] = []
+
+    def _encode(self, texts: list[str], kind: str) -> NDArray[np.float32]:
+        self.asked += texts
+        return np.array([[len(text), 1] for text in texts], np.float32)
+
+
+def test_one_changed_document_encodes_one_document(empty_cache: Path) -> None:
+    texts = [f"{'x' * n}" for n in range(100)]
+    first, again, changed = Counting(), Counting(), Counting()
+    vectors, seconds = first.documents([*texts, "x"])  # one of them twice
+    assert sorted(first.asked) == sorted(texts)
+    assert vectors[:, 0].tolist() == [*range(100), 1]
+    same, then = again.documents(texts)
+    assert again.asked == []
+    assert (same == vectors[:100]).all()
+    assert then == pytest.approx(seconds)  # what it cost when it was done
+    changed.documents([*texts[:50], "changed", *texts[51:]])
+    assert changed.asked == ["changed"]
+
+
+def test_an_interrupted_encoding_loses_one_batch(empty_cache: Path) -> None:
+    class Interrupted(Counting):
+        def _encode(self, texts: list[str], kind: str) -> NDArray[np.float32]:
+            if len(self.asked) >= 2 * models.BATCH:
+                raise KeyboardInterrupt
+            return super()._encode(texts, kind)
+
+    texts = [f"{'x' * n}" for n in range(100)]
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted().documents(texts)
+    rest = Counting()
+    rest.documents(texts)
+    assert len(rest.asked) == 100 - 2 * models.BATCH
+
+
+def test_a_broken_cache_file_is_named(empty_cache: Path) -> None:
+    Counting().documents(["a"])
+    (path,) = empty_cache.glob("vectors-*.sqlite")
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(RagkitError, match=rf"{path.name}.*delete it"):
+        Counting().documents(["a"])
+
+
+def test_no_text_gives_no_vector(empty_cache: Path) -> None:
+    vectors, seconds = Counting().documents([])
+    assert vectors.shape[0] == 0
+    assert seconds == 0
+
+
+def test_a_model_that_is_not_to_be_had_says_what_is_needed(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(Unavailable, match=r"^needs the weights of 'nobody/such-model'"):
+        models.encoder("nobody/such-model").queries(["a"])
+    with pytest.raises(RagkitError, match=r"'f8'.*f32, bf16"):
+        models.encoder(precision="f8")
+
+
+def test_other_weights_under_the_embedded_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "EMBEDDED_SHA256", "0" * 64)
+    with pytest.raises(RagkitError, match=r"model\.safetensors: SHA-256 53aa5117.*expected 0000"):
+        models.embedded_folder()
+    monkeypatch.setattr(models, "EMBEDDED_PACKAGE", "no_such_package")
+    with pytest.raises(Unavailable, match="needs the package no_such_package"):
+        models.embedded_folder()
+
+
+def test_the_fingerprint_of_a_folder_follows_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"1")
+    before = models.fingerprint(str(tmp_path))
+    (tmp_path / "weights").write_bytes(b"2")
+    assert models.fingerprint(str(tmp_path)) != before
+    assert models.fingerprint("some/name-on-the-hub") == "some/name-on-the-hub"
+    assert models.fingerprint(models.EMBEDDED) == models.EMBEDDED_SHA256
+
+
+def test_nothing_phones_home(empty_cache: Path) -> None:
+    models.encoder().queries(["a"])
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_the_cache_is_one_sqlite_file_a_model(empty_cache: Path) -> None:
+    Counting().documents(["a", "b"])
+    (path,) = empty_cache.glob("vectors-counting*-f32.sqlite")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM vectors").fetchone() == (2,)

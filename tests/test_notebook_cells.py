@@ -1,0 +1,37 @@
+import pytest
+
+from tests.notebook_cells import Tolerant
+
+TABLE = "rrf   0.555  +0.102  0.0001  52/55/228  better\n----- ------"
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        "rrf  0.560 +0.097  0.0101  54/53/228  better\n--- ------",
+        "rrf 0.550 +0.107 0.0000 50/57/228 better\n----",
+    ],
+)
+def test_numbers_within_the_tolerance_are_equal(near: str) -> None:
+    assert Tolerant(TABLE) == Tolerant(near)
+    assert (Tolerant(TABLE) != Tolerant(near)) is False  # nbval asks !=
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("0.555", "0.561"),  # more than 0.005
+        ("0.555", "0.55"),  # another form
+        ("+0.102", "-0.102"),
+        ("0.0001", "0.0111"),  # p, more than 0.01
+        ("52/55/228", "55/55/228"),  # counts, more than 2
+        ("rrf", "bm25"),
+        ("better", "not shown"),
+    ],
+)
+def test_more_than_the_tolerance_is_a_difference(was: str, now: str) -> None:
+    assert Tolerant(TABLE) != Tolerant(TABLE.replace(was, now))
+
+
+def test_whole_numbers_are_exact() -> None:
+    assert Tolerant("785 documents") != Tolerant("786 documents")

@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from ragkit import evaluate, record
+from ragkit.types import Collection, RagkitError
+
+COLLECTION = Collection(
+    "toy",
+    "test",
+    "",
+    {"a": "x", "b": "y"},
+    {"q": "?"},
+    {"q": {"a": 1, "b": 0}},
+    query_info={"q": {"type": "t"}},
+)
+SYSTEMS: dict[str, Any] = {"good": lambda _: {"q": {"a": 1.0}}, "bad": lambda _: {"q": {"a": 1.0, "b": 2.0}}}
+
+
+def save(folder: Path, monkeypatch: pytest.MonkeyPatch) -> evaluate.Comparison:
+    comparison = evaluate.compare(SYSTEMS, COLLECTION, "bad")
+    costs = evaluate.costs(SYSTEMS, COLLECTION, {}, questions=2)
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("RAGKIT_RUN_DIR", str(folder))
+    record.save(comparison, costs, {"empty": Figure()}, {"weight": 0.5})
+    return comparison
+
+
+def finish(folder: Path, notebook: str, started: str, default: bool = True) -> None:
+    """What the worker adds once the notebook is through."""
+    usage = json.loads((folder / "usage.json").read_text())
+    run = {
+        "notebook": notebook,
+        "key": folder.name * 3,
+        "started": started,
+        "default": default,
+        "usage": usage,
+    }
+    (folder / "run.json").write_text(json.dumps(run))
+
+
+def test_what_is_saved_is_what_was_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = save(tmp_path / "run", monkeypatch)
+    for name in ("results", "per_query"):
+        saved = pd.read_parquet(tmp_path / "run" / f"{name}.parquet")
+        pd.testing.assert_frame_equal(saved, getattr(comparison, name), check_dtype=False)
+    rankings = pd.read_parquet(tmp_path / "run" / "rankings.parquet")
+    assert rankings.to_dict("list") == {
+        "system": ["good", "bad", "bad"],
+        "query_id": ["q"] * 3,
+        "doc_id": ["a", "b", "a"],
+        "rank": [1, 1, 2],
+        "score": [1.0, 2.0, 1.0],
+    }
+    assert (tmp_path / "run" / "empty.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_notebook_run_by_hand_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAGKIT_RUN_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    comparison = evaluate.compare(SYSTEMS, COLLECTION, "bad")
+    record.save(comparison, evaluate.costs(SYSTEMS, COLLECTION, {}, 1), {"empty": Figure()}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_newest_default_run_of_each_notebook_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for notebook, key, started, default in [
+        ("11_b", "k1", "2026-01-01T00:00:00+00:00", True),
+        ("11_b", "k2", "2026-01-03T00:00:00+00:00", True),
+        ("11_b", "k3", "2026-01-04T00:00:00+00:00", False),
+        ("10_a", "k4", "2026-01-02T00:00:00+00:00", True),
+    ]:
+        save(tmp_path / notebook / key, monkeypatch)
+        finish(tmp_path / notebook / key, notebook, started, default)
+    folders = record.newest(tmp_path)
+    assert [folder.name for folder in folders] == ["k4", "k2"]
+    found = [record.read(folder) for folder in folders]
+    assert [item.baseline for item in found] == ["bad", "bad"]
+    assert found[0].facts == {"weight": 0.5}
+    table = record.findings_table(found)
+    assert table.loc[("10_a", "good"), "nDCG@10"] == "1.000"
+    assert table.loc[("10_a", "good"), "difference"] == "+0.369"  # 1 - 1 / log2(3)
+    assert table.loc[("10_a", "bad"), "verdict"] == "baseline"
+    assert table.loc[("11_b", "good"), "run"] == "k2k2k2"
+    assert record.origins(found).loc["10_a", "questions"] == 1
+    assert len(record.findings_figure(found).axes[0].texts) == 4
+    assert "10_a" in record.summary(folders)
+
+
+def test_no_run_at_all_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(RagkitError, match="make sweep"):
+        record.newest(tmp_path)

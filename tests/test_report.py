@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+
+from ragkit import evaluate, fuse, report
+from ragkit.types import Collection, Queries, Run, Unavailable
+
+QUESTIONS = {f"q{n:02d}": f"question {n}" for n in range(40)}
+COLLECTION = Collection(
+    name="toy",
+    split="test",
+    context="",
+    corpus={"a": "A title\nwords here", "b": "more words"},
+    queries=QUESTIONS | {"none": "unanswerable"},
+    qrels={q: {"a": 1} for q in QUESTIONS},
+    documents={"a": {"title": "A title"}, "b": {}},
+    query_info={q: {"type": "often" if n < 35 else "rare"} for n, q in enumerate(QUESTIONS)},
+)
+
+
+def first(queries: Queries) -> Run:
+    return {q: {"a": 2.0, "b": 1.0} for q in queries}
+
+
+def sometimes(queries: Queries) -> Run:
+    return {q: {"a": 2.0 if q < "q10" else 0.5, "b": 1.0} for q in queries}
+
+
+def absent(queries: Queries) -> Run:
+    raise Unavailable("needs a key: set CO_API_KEY")
+
+
+@pytest.fixture(scope="module")
+def comparison() -> evaluate.Comparison:
+    systems: dict[str, Any] = {"base": sometimes, "first": first, "absent": absent}
+    return evaluate.compare(systems, COLLECTION, "base")
+
+
+def test_describe_counts_documents_and_questions() -> None:
+    text = report.describe(COLLECTION).data
+    assert "2 documents, 6 words; 41 questions, 40 of them with an answer" in text
+    assert "35 often, 5 rare" in text
+    assert "> question 0" in text
+
+
+def test_source_is_the_code_without_its_docstring() -> None:
+    shown = report.source(fuse.rrf).data
+    assert shown.startswith("```python\ndef rrf(")
+    assert "Cormack" not in shown
+    assert "1 / (k + rank)" in shown
+
+
+def test_extremes_are_the_largest_gain_and_the_largest_loss(comparison: evaluate.Comparison) -> None:
+    assert report.extremes(comparison, "first") == ("q10", "q00")
+
+
+def test_look_shows_titles_grades_and_what_nobody_judged(comparison: evaluate.Comparison) -> None:
+    table = report.look(COLLECTION, comparison, "q10", ["base", "first"])
+    assert table.index.name == "question 10"
+    assert table["base 0.63"].tolist() == ["[?] b", "[1] A title"]
+    assert table["first 1.00"].tolist() == ["[1] A title", "[?] b"]
+
+
+def test_the_comparison_shows_every_system_also_one_that_did_not_run(comparison: evaluate.Comparison) -> None:
+    table = report.comparison_table(comparison)
+    assert table.columns[-1] == "verdict"
+    assert table.loc["base", "verdict"] == "baseline"
+    assert table.loc["first", "wins/losses/ties"] == "30/0/10"
+    assert table.loc["first", "p (Holm)"] == "0.0001"
+    assert table.loc["absent", "verdict"] == "not run: needs a key: set CO_API_KEY"
+
+
+def test_types_under_30_questions_have_no_interval(comparison: evaluate.Comparison) -> None:
+    table = report.type_table(comparison)
+    assert "(" in str(table.loc["often (35)", "first"])
+    assert table.loc["rare (5)", "first"] == "1.000"
+
+
+def test_the_grid_marks_the_setting_that_was_taken() -> None:
+    dev = Collection("toy", "dev", "", {"a": "", "b": ""}, {"q": "?"}, {"q": {"a": 1}})
+
+    def at(setting: dict[str, float]) -> Any:
+        return lambda queries: {q: {"a": setting["x"], "b": setting["y"]} for q in queries}
+
+    tuning = evaluate.tune(at, {"x": [0, 1], "y": [0.5, 2]}, {"x": 0, "y": 2}, dev)
+    table = report.grid_table(tuning)
+    assert table.columns.name == "nDCG@10, dev, 1 questions; y:"
+    assert table.to_numpy().tolist() == [["0.631", "0.631"], ["1.000*", "0.631"]]
+    assert report.grid_table(evaluate.tune(at, {"x": [0]}, {"x": 0}, None)).empty
+
+
+def test_the_figure_has_a_point_for_each_system_and_type(comparison: evaluate.Comparison) -> None:
+    axes = report.difference_figure(comparison).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["all (40)", "often (35)", "rare (5)"]
+    assert "base" in axes.get_xlabel()
+
+
+def test_costs_are_shown_in_the_units_of_the_heading() -> None:
+    costs = evaluate.costs({"first": first}, COLLECTION, {}, questions=3).assign(seconds_median=0.0125)
+    assert report.cost_table(costs).loc["first", "median ms"] == "12.5"
