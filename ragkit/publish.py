@@ -7,19 +7,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ragkit import prose, record, sweep
+from ragkit import plan, prose, record, sweep
 from ragkit.types import RagkitError
 
 TABLES = ("results.parquet", "per_query.parquet", "costs.parquet", "run.json")
 
 
-def publish(root: Path = sweep.CHECKOUT) -> list[Path]:
+def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     """Run what is not done on defaults, and write it into notebooks/, figures/, data/published/ and README.
 
     The findings run last, over what is published. Returns the files written.
     Raises RagkitError when a run fails; nothing is published then.
     """
-    planned = sweep.plan(root=root)
+    planned = plan.plan(root=root)
     _run(planned, root)
     written = []
     shutil.rmtree(root / "data" / "published", ignore_errors=True)
@@ -28,7 +28,7 @@ def publish(root: Path = sweep.CHECKOUT) -> list[Path]:
         target.mkdir(parents=True)
         written += [Path(shutil.copy(run.folder / name, target / name)) for name in TABLES]
         written += [Path(shutil.copy(png, root / "figures")) for png in sorted(run.folder.glob("*.png"))]
-    findings = sweep.plan_findings(root / "data" / "published", root)
+    findings = plan.plan_findings(root / "data" / "published", root)
     _run([findings], root)
     written += [Path(shutil.copy(png, root / "figures")) for png in sorted(findings.folder.glob("*.png"))]
 
@@ -43,7 +43,7 @@ def publish(root: Path = sweep.CHECKOUT) -> list[Path]:
     return written
 
 
-def published(root: Path = sweep.CHECKOUT) -> dict[str, record.Record]:
+def published(root: Path = plan.CHECKOUT) -> dict[str, record.Record]:
     """The published records, by notebook."""
     return {
         record.notebook: record for record in map(record.read, record.newest(root / "data" / "published"))
@@ -94,7 +94,7 @@ def _plain(output: dict[str, Any], number: int) -> dict[str, Any]:
     return {**output, "execution_count": number} if "execution_count" in output else output
 
 
-def _run(planned: list[sweep.Planned], root: Path) -> None:
+def _run(planned: list[plan.Planned], root: Path) -> None:
     failures = sweep.run(planned, jobs=2, root=root)
     if failures:
         lines = "\n".join(f"  {failure.run}: {failure.message}" for failure in failures)

@@ -95,8 +95,10 @@ def newest(folder: str | Path) -> list[Path]:
     found: dict[str, tuple[str, Path]] = {}
     for path in Path(folder).rglob("run.json"):
         run = json.loads(path.read_text(encoding="utf-8"))
-        if run["default"] and (path.parent / "results.parquet").exists():
-            candidate = (run["started"], path.parent)
+        half_made = path.parent.name.startswith(".")
+        if run["default"] and (path.parent / "results.parquet").exists() and not half_made:
+            # a record that holds again, since code went back to what it was, counts from that day on
+            candidate = (run.get("confirmed", run["started"]), path.parent)
             found[run["notebook"]] = max(found.get(run["notebook"], candidate), candidate)
     if not found:
         raise RagkitError(
@@ -106,9 +108,11 @@ def newest(folder: str | Path) -> list[Path]:
 
 
 def read(folder: Path) -> Record:
-    """The record of one finished run."""
+    """The record of one finished run. Raises RagkitError for a folder that holds none."""
     import pandas as pd
 
+    if not (folder / "run.json").is_file() or not (folder / "results.parquet").is_file():
+        raise RagkitError(f"{folder}: no record of a run with results; expected data/runs/<notebook>/<key>")
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("results", "costs")]
     return Record(run["notebook"], run["key"], run, *tables)

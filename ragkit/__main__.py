@@ -1,0 +1,211 @@
+"""The command line: python -m ragkit sweep | findings | publish | data check | trec export, import."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ragkit import plan, record, sweep
+from ragkit.types import Queries, RagkitError, Run, System
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = plan.CHECKOUT) -> int:
+    """Run a command in the project at `root`; returns the exit status: 0 done, 1 runs failed, 2 bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int({"sweep": _sweep, "findings": _findings, "publish": _publish, "check": _check,
+                    "export": _export, "import": _import}[options.action](options, root))  # fmt: skip
+    except RagkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        given = sys.argv[1:] if arguments is None else arguments
+        again = shlex.join(["python", "-m", "ragkit", *given])
+        print(f"\nstopped; what is done is kept. To continue: {again}", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ragkit", description=__doc__)
+    commands = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
+
+    made = commands.add_parser("sweep", help="run notebooks, each in its own process; skip what is done")
+    made.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="10_bm25, 10 or a path; none: all")
+    made.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE,VALUE",
+                      help="values of a parameter; several -p make a grid")  # fmt: skip
+    made.add_argument(
+        "--jobs", type=_positive, default=sweep.cores(), help="runs at once (cores: %(default)s)"
+    )
+    made.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
+
+    found = commands.add_parser("findings", help="run 90_findings over the records and render it")
+    found.add_argument("--published", action="store_true", help="over data/published instead of data/runs")
+
+    commands.add_parser("publish", help="take the default runs into the repository")
+
+    data = commands.add_parser("data", help="collections").add_subparsers(dest="action", required=True)
+    check = data.add_parser("check", help="read a collection and name every problem in it")
+    check.add_argument("path", metavar="PATH", help="a folder, a built-in name or an ir_datasets id")
+
+    trec = commands.add_parser("trec", help="runs and judgments in TREC format")
+    trec_commands = trec.add_subparsers(dest="action", required=True)
+    export = trec_commands.add_parser("export", help="write a record's rankings and judgments")
+    export.add_argument("record", metavar="RECORD_FOLDER", help="data/runs/<notebook>/<key>")
+    export.add_argument("out", metavar="OUT", help="the folder to write to")
+    imported = trec_commands.add_parser("import", help="compare TREC runs made elsewhere")
+    imported.add_argument("files", nargs="+", metavar="RUN_FILE", help="a system each, named after the file")
+    imported.add_argument(
+        "--collection", required=True, help="a folder, a built-in name or an ir_datasets id"
+    )
+    imported.add_argument("--split", required=True, help="dev, test, ...")
+    imported.add_argument("--baseline", metavar="NAME", help="the first file if not given")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return number
+
+
+def _sweep(options: argparse.Namespace, root: Path) -> int:
+    given: dict[str, str] = {}
+    for item in options.given:
+        name, equals, text = item.partition("=")
+        if not (equals and name) or name in given:
+            raise RagkitError(f"-p {item}: expected name=value or name=value,value, each name once")
+        given[name] = text
+    planned = sweep.plan(options.notebooks, given, root)
+    everything = not options.notebooks and not given and plan.findings_path(root).is_file()
+    if options.dry_run:
+        for run in planned:
+            print(f"{run}: {plan.status(run)}")
+        if everything:
+            print(f"{plan.FINDINGS}: follows, if the records that it reads have changed")
+        return 0
+    begin, done_before = time.monotonic(), len(sweep.collect(planned))
+    with _interruptible():
+        failures = sweep.run(planned, options.jobs, root)
+        if everything and not failures:
+            findings = sweep.plan_findings(root=root)
+            done_before += findings.done
+            failures = sweep.run([findings], 1, root)
+            planned.append(findings)
+    done = sweep.collect(planned)
+    if done_before == len(planned):
+        print(f"nothing to do: all {len(planned)} runs are done")
+    else:
+        made, seconds = len(done) - done_before, time.monotonic() - begin
+        print(f"{made} runs made, {done_before} done before, {len(failures)} failed, in {seconds:.0f} s")
+        if everything and not failures:
+            print(f"\n{_table(done)}\n")
+    for folder in done:
+        print(f"  {_shown(folder / 'notebook.ipynb')}")
+    if failures:
+        print(f"{len(failures)} failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+        if everything and planned[-1].notebook.stem != plan.FINDINGS:
+            print("the findings wait until no run fails", file=sys.stderr)
+        return 1
+    if everything:
+        print(f"findings: {_shown(sweep.render(planned[-1]))}")
+    return 0
+
+
+def _findings(options: argparse.Namespace, root: Path) -> int:
+    records = root / "data" / ("published" if options.published else "runs")
+    findings = sweep.plan_findings(records, root)
+    with _interruptible():
+        failures = sweep.run([findings], 1, root)
+    if failures:
+        print(f"failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+        return 1
+    print(f"{record.summary(record.newest(records))}\n")
+    print(f"  {_shown(findings.folder / 'notebook.ipynb')}\nfindings: {_shown(sweep.render(findings))}")
+    return 0
+
+
+def _table(folders: Sequence[Path]) -> str:
+    return record.summary([folder for folder in folders if (folder / "results.parquet").is_file()])
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends a sweep as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _publish(options: argparse.Namespace, root: Path) -> int:
+    from ragkit import publish
+
+    publish.publish(root)
+    return 0
+
+
+def _check(options: argparse.Namespace, root: Path) -> int:
+    from ragkit import data
+
+    print(data.check(options.path))
+    return 0
+
+
+def _export(options: argparse.Namespace, root: Path) -> int:
+    from ragkit import data, trec
+
+    made = record.read(Path(options.record)).run["usage"]
+    collection = data.load(made["collection"], made["split"])
+    judgments = Path(options.out) / f"{Path(made['collection']).name}-{made['split']}.qrels"
+    written = trec.export(options.record, options.out)
+    trec.write_qrels(collection.qrels, judgments)
+    print("\n".join(map(str, [*written, judgments])))
+    return 0
+
+
+def _import(options: argparse.Namespace, root: Path) -> int:
+    from ragkit import data, evaluate, report, trec
+
+    collection = data.load(options.collection, options.split)
+    systems: dict[str, System] = {}
+    for file in map(Path, options.files):
+        if file.stem in systems:
+            raise RagkitError(
+                f"two files give the name {file.stem!r}: rename one, systems are named after files"
+            )
+        systems[file.stem] = _replay(trec.read_run(file), file, collection.queries, options.split)
+    baseline = options.baseline or Path(options.files[0]).stem
+    print(report.comparison_table(evaluate.compare(systems, collection, baseline)).to_string())
+    return 0
+
+
+def _replay(run: Run, file: Path, queries: Queries, split: str) -> System:
+    """A run made elsewhere as a system. Its queries of other splits are left out, and it is said."""
+    others = run.keys() - queries.keys()
+    if len(others) == len(run):
+        raise RagkitError(
+            f"{file}: none of its {len(run)} queries is in the split {split!r}; choose its own split"
+        )
+    if others:
+        print(
+            f"{file}: {len(others)} queries that are not in the split {split!r} are left out", file=sys.stderr
+        )
+    return lambda asked: {query_id: run[query_id] for query_id in asked if query_id in run}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

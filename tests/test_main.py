@@ -1,0 +1,195 @@
+"""The command line, with what it prints and its exit status."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ragkit.__main__ import main
+from tests.project import ragkit, write_notebook
+
+# What a notebook's record must hold to be summed up: one system against one baseline.
+RECORD = """
+import json, os
+from pathlib import Path
+import pandas as pd
+
+
+def save(gain):
+    folder = Path(os.environ["RAGKIT_RUN_DIR"])
+    rows = [("bm25", 0.5, 0.0, ""), ("dense", 0.5 + gain, gain, "better")]
+    table = pd.DataFrame(rows, columns=["system", "value", "difference", "verdict"])
+    table = table.assign(type="all", measure="nDCG@10", n=100, low=0.1, high=0.3, p_holm=0.001)
+    table.to_parquet(folder / "results.parquet")
+    costs = pd.DataFrame({"system": ["bm25", "dense"], "seconds_median": [0.001, 0.02]})
+    costs.to_parquet(folder / "costs.parquet")
+    (folder / "usage.json").write_text(json.dumps({"baseline": "bm25", "facts": {"precision": "f32"}}))
+"""
+DENSE = [("code", "gain = 0.2", ["parameters"]), ("markdown", "Prose.", []),
+         ("code", "from ragkit import record", []), ("code", "record.save(gain)", [])]  # fmt: skip
+FINDINGS = [("code", "records = '../data/published'", ["parameters"]),
+            ("code", "from pathlib import Path", []),
+            ("code", "found = Path(records).rglob('run.json')", []),
+            ("code", "print('read:', [file.parts[-3] for file in found])", [])]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_notebook(root / "notebooks" / "11_dense.ipynb", DENSE)
+    write_notebook(root / "notebooks" / "90_findings.ipynb", FINDINGS)
+    (root / "ragkit").mkdir()
+    (root / "ragkit" / "__init__.py").write_text("")
+    (root / "ragkit" / "record.py").write_text(RECORD)
+    return root
+
+
+@pytest.fixture(scope="module")
+def swept(project: Path) -> tuple[int, str, str]:
+    return ragkit(project, "sweep")
+
+
+def test_a_full_sweep_ends_with_the_table_and_the_findings(
+    project: Path, swept: tuple[int, str, str]
+) -> None:
+    status, out, err = swept
+    assert status == 0
+    assert [line.split()[1].rstrip(":") for line in err.splitlines()] == ["11_dense", "90_findings"]
+    assert "2 runs made, 0 done before, 0 failed" in out
+    row = next(line.split() for line in out.splitlines() if "dense" in line and "better" in line)
+    assert {"0.700", "+0.200", "0.0010", "20.0"} <= set(row)
+    html = project / "data" / "runs" / "findings.html"
+    assert f"findings: {html}" in out
+    assert "read: ['11_dense']" in html.read_text().replace("&#39;", "'")
+    (folder,) = (project / "data" / "runs" / "11_dense").iterdir()
+    assert str(folder / "notebook.ipynb") in out
+    run = json.loads((folder / "run.json").read_text())
+    assert (run["default"], run["precision"], run["usage"]["baseline"]) == (True, "f32", "bm25")
+
+
+def test_the_same_command_again_does_nothing_and_says_so_quickly(
+    project: Path, swept: tuple[int, str, str]
+) -> None:
+    before = sorted((p, p.stat().st_mtime_ns) for p in (project / "data").rglob("*.ipynb"))
+    prose = [*DENSE[:1], ("markdown", "Other prose.", []), *DENSE[2:]]
+    write_notebook(project / "notebooks" / "11_dense.ipynb", prose)
+    begin = time.monotonic()
+    status, out, err = ragkit(project, "sweep")
+    assert time.monotonic() - begin < 3
+    assert (status, err) == (0, "")
+    assert out.startswith("nothing to do: all 2 runs are done\n")
+    assert "findings.html" in out
+    assert sorted((p, p.stat().st_mtime_ns) for p in (project / "data").rglob("*.ipynb")) == before
+
+
+def test_findings_alone_reads_the_same_records(project: Path, swept: tuple[int, str, str]) -> None:
+    status, out, err = ragkit(project, "findings")
+    assert (status, err) == (0, "")
+    assert "+0.200" in out
+    assert out.splitlines()[-1] == f"findings: {project / 'data' / 'runs' / 'findings.html'}"
+
+
+def test_dry_run_runs_nothing(
+    project: Path, swept: tuple[int, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "--dry-run"], project) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "11_dense: done", "90_findings: follows, if the records that it reads have changed",
+    ]  # fmt: skip
+    assert main(["sweep", "11", "-p", "gain=0.1,0.2", "--dry-run"], project) == 0
+    assert capsys.readouterr().out == "11_dense gain=0.1: new\n11_dense: done\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["sweep", "12_dense"], "error: no notebook '12_dense' in notebooks/; did you mean 11_dense?\n"),
+     (["sweep", "-p", "gain"], "error: -p gain: expected name=value"),
+     (["sweep", "-p", "gain=1", "-p", "gain=2"], "error: -p gain=2: expected name=value"),
+     (["sweep", "-p", "gian=1"], "error: no parameter 'gian' in 11_dense; did you mean gain?\n"),
+     (["sweep", "-p", "gain=much"], "error: gain=much: 11_dense has gain = 0.2, expected float"),
+     (["findings", "--published"], "data/published: no finished run on default parameters"),
+     (["data", "check", "no/such/folder"], "error: "),
+     (["trec", "export", "no/such/record", "out"], "error: no/such/record/rankings.parquet is missing")],
+)  # fmt: skip
+def test_bad_input_is_one_error_and_exit_2(
+    project: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments, project) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["swep"], ["sweep", "--jobs", "0"], ["trec"]])
+def test_a_wrong_command_shows_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: python -m ragkit" in capsys.readouterr().err
+
+
+# ---- collections and TREC files
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    folder = tmp_path / "three"
+    (folder / "qrels").mkdir(parents=True)
+    ids = [1, 2, 3]
+    for name, kind in [("corpus", "d"), ("queries", "q")]:
+        lines = [json.dumps({"_id": f"{kind}{i}", "title": "", "text": f"text {i}"}) for i in ids]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    judged = "".join(f"q{i}\td{i}\t1\n" for i in ids)
+    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    return folder
+
+
+def test_data_check_says_what_is_there(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(collection)]) == 0
+    assert "3" in capsys.readouterr().out
+
+
+def test_runs_made_elsewhere_are_compared(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = "".join(f"q{i} Q0 d{i} 1 9.0 x\n" for i in (1, 2, 3))
+    (tmp_path / "theirs.run").write_text(right + "q9 Q0 d1 1 1.0 x\n")
+    # The right document second each time: 1 / log2(3) = 0.631.
+    second = "".join(f"q{i} Q0 d{i % 3 + 1} 1 9.0 x\nq{i} Q0 d{i} 2 8.0 x\n" for i in (1, 2, 3))
+    (tmp_path / "second.run").write_text(second)
+    where = ["--collection", str(collection), "--split", "test"]
+    files = [str(tmp_path / name) for name in ("second.run", "theirs.run")]
+    assert main(["trec", "import", *files, *where]) == 0
+    out, err = capsys.readouterr()
+    rows = {line.split()[0]: line for line in out.splitlines() if line.split()}
+    assert "0.631" in rows["second"]
+    assert "+" not in rows["second"]
+    assert "1.000" in rows["theirs"]
+    assert "+0.369" in rows["theirs"]
+    assert "1 queries that are not in the split 'test' are left out" in err
+    assert main(["trec", "import", *files, *where, "--baseline", "theirs"]) == 0
+    assert "-0.369" in capsys.readouterr().out
+
+
+def test_a_run_of_another_split_is_refused(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.run").write_text("q9 Q0 d1 1 1.0 x\n")
+    where = ["--collection", str(collection), "--split", "test"]
+    assert main(["trec", "import", str(tmp_path / "a.run"), *where]) == 2
+    assert "none of its 1 queries is in the split 'test'" in capsys.readouterr().err
+
+
+def test_rankings_of_a_record_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.DataFrame(
+        {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
+    )
+    table.to_parquet(tmp_path / "rankings.parquet")
+    assert main(["trec", "export", str(tmp_path), str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'bm25.run'}\n"
+    assert (tmp_path / "out" / "bm25.run").read_text().split()[:4] == ["q1", "Q0", "d1", "1"]
