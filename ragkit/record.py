@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ragkit.evaluate import Comparison
 
 PRIMARY = "nDCG@10"
+VERDICT_COLORS = {"better": "#4f8a4c", "worse": "#c8553d", "equivalent": "#1b6ca8"}  # else grey
 
 
 def save(
@@ -163,24 +164,29 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
 
 
 def findings_figure(found: Sequence[Record]) -> Figure:
-    """nDCG@10 of every system of every notebook against its median time, one colour a notebook."""
+    """Each technique's difference to its notebook's baseline, with interval, verdict and median time."""
     import matplotlib.pyplot as plt
 
-    from ragkit.report import COLORS, HOUSE_STYLE
+    from ragkit.report import HOUSE_STYLE
 
+    rows = [
+        (item, row, item.costs.set_index("system").loc[row["system"], "seconds_median"])
+        for item in found
+        for row in item.primary.dropna(subset=["difference"]).to_dict("records")
+    ]
     with plt.style.context(HOUSE_STYLE):
-        figure, axes = plt.subplots(figsize=(7, 4))
-        for item, color in zip(found, COLORS, strict=False):
-            seconds = item.costs.set_index("system")["seconds_median"]
-            rows = item.primary.set_index("system").loc[seconds.index]
-            axes.scatter(1000 * seconds, rows["value"], color=color, label=item.notebook, s=25)
-            for name in seconds.index:
-                axes.annotate(name, (1000 * seconds[name], rows.loc[name, "value"]), fontsize=7,
-                              xytext=(4, 3), textcoords="offset points", color=color)  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_xlabel("median time of a question (ms, log scale)")
-        axes.set_ylabel(PRIMARY)
-        axes.legend(frameon=False, loc="lower right")
+        figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.32 * len(rows)))
+        for y, (_, row, _) in enumerate(rows):
+            half = [[row["difference"] - row["low"]], [row["high"] - row["difference"]]]
+            axes.errorbar(row["difference"], -y, xerr=half, fmt="o", ms=5, capsize=2,
+                          color=VERDICT_COLORS.get(row["verdict"], "0.6"))  # fmt: skip
+        names = [f"{i.notebook}: {row['system']} vs. {i.baseline}" for i, row, _ in rows]
+        axes.set_yticks([-y for y in range(len(rows))], names)
+        for y, (_, row, seconds) in enumerate(rows):
+            note = f"{row['verdict']}, {1000 * seconds:.1f} ms a question"
+            axes.annotate(note, (1.02, -y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        axes.axvline(0, color="0.4", lw=0.8)
+        axes.set_xlabel(f"difference in {PRIMARY} to the baseline of the notebook (95 % interval)")
     plt.close(figure)
     return figure
 

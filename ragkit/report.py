@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import inspect
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragkit.types import Collection, ranking
@@ -34,7 +37,7 @@ def describe(collection: Collection) -> Markdown:
     types = Counter(str(info["type"]) for info in collection.query_info.values() if info.get("type"))
     grades = [g for judged in collection.qrels.values() for g in judged.values()]
     lines = [
-        f"**{collection.name}**, split {collection.split}: {len(collection.corpus):,} documents, "
+        f"**{Path(collection.name).name}**, split {collection.split}: {len(collection.corpus):,} documents, "
         f"{words:,} words; {len(collection.queries):,} questions, {len(collection.answerable):,} of them "
         f"with an answer in the documents; {len(grades):,} judgments, "
         f"{sum(g > 0 for g in grades):,} of them positive.",
@@ -42,7 +45,7 @@ def describe(collection: Collection) -> Markdown:
     ]
     for query_id, text in list(collection.answerable.items())[:1]:
         lines.append(
-            f"> {text}  \n> (`{query_id}`, {collection.query_info.get(query_id, {}).get('type', '')})"
+            f"> {_plain(text)}  \n> (`{query_id}`, {collection.query_info.get(query_id, {}).get('type', '')})"
         )
     return Markdown("\n\n".join(line for line in lines if line))  # type: ignore[no-untyped-call]
 
@@ -73,20 +76,26 @@ def extremes(comparison: Comparison, system: str) -> tuple[str, str]:
 
 def look(
     collection: Collection, comparison: Comparison, query_id: str, systems: Sequence[str], k: int = 3
-) -> pd.DataFrame:
-    """One question by eye: each system's first k titles with their grades, ? where nobody judged."""
-    import pandas as pd
+) -> Markdown:
+    """One question by eye: each system's nDCG@10, and its first k titles, graded (? where nobody judged)."""
+    from IPython.display import Markdown
 
     judged = collection.qrels.get(query_id, {})
-    columns = {
-        f"{name} {_value(comparison, name, query_id):.2f}": [
-            f"[{judged.get(doc_id, '?')}] {collection.titles.get(doc_id, doc_id)}"
-            for doc_id in ranking(comparison.runs[name].get(query_id, {}), k)
-        ]
-        for name in systems
-    }
-    table = pd.DataFrame({name: pd.Series(titles, dtype=object) for name, titles in columns.items()})
-    return table.fillna("").rename_axis(collection.queries[query_id])
+
+    def cell(system: str, rank: int) -> str:
+        found = ranking(comparison.runs[system].get(query_id, {}))[rank : rank + 1]
+        return "".join(f"[{judged.get(d, '?')}] {_plain(collection.titles.get(d, d))}" for d in found)
+
+    values = [f"{name}: {_value(comparison, name, query_id):.2f}" for name in systems]
+    rows = [["rank", *values], ["--:", *["---"] * len(systems)]]
+    rows += [[str(rank + 1), *(cell(name, rank) for name in systems)] for rank in range(k)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return Markdown(f"> {_plain(collection.queries[query_id])}\n\n{table}")  # type: ignore[no-untyped-call]
+
+
+def _plain(text: str) -> str:
+    """Text of a collection is anybody's: nothing in it is to become a tag, a column or a heading."""
+    return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _value(comparison: Comparison, system: str, query_id: str) -> float:
@@ -193,7 +202,7 @@ def difference_figure(comparison: Comparison) -> Figure:
         axes.axvline(0, color="0.4", lw=0.8)
         axes.set_xlabel(f"difference in {PRIMARY} to {comparison.baseline} (95 % interval)")
         axes.set_ylabel("type of question (number)")
-        axes.set_title(f"{comparison.collection}, {comparison.split}", loc="left")
+        axes.set_title(f"{Path(comparison.collection).name}, {comparison.split}", loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.close(figure)  # the cell shows the object; pyplot would show it a second time
     return figure

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,10 +56,22 @@ def test_extremes_are_the_largest_gain_and_the_largest_loss(comparison: evaluate
 
 
 def test_look_shows_titles_grades_and_what_nobody_judged(comparison: evaluate.Comparison) -> None:
-    table = report.look(COLLECTION, comparison, "q10", ["base", "first"])
-    assert table.index.name == "question 10"
-    assert table["base 0.63"].tolist() == ["[?] b", "[1] A title"]
-    assert table["first 1.00"].tolist() == ["[1] A title", "[?] b"]
+    text = report.look(COLLECTION, comparison, "q10", ["base", "first"], k=3).data
+    assert text == (
+        "> question 10\n\n"
+        "| rank | base: 0.63 | first: 1.00 |\n"
+        "| --: | --- | --- |\n"
+        "| 1 | [?] b | [1] A title |\n"
+        "| 2 | [1] A title | [?] b |\n"
+        "| 3 |  |  |"
+    )
+
+
+def test_text_of_a_collection_never_becomes_markup(comparison: evaluate.Comparison) -> None:
+    wild = replace(COLLECTION, queries={"q10": "<script>alert(1)</script> | **x**\n# y"})
+    text = report.look(wild, comparison, "q10", ["base"]).data
+    assert text.startswith("> &lt;script&gt;alert(1)&lt;/script&gt; \\| \\*\\*x\\*\\* \\# y\n\n")
+    assert "<script>" not in report.describe(replace(wild, qrels={"q10": {"a": 1}})).data
 
 
 def test_the_comparison_shows_every_system_also_one_that_did_not_run(comparison: evaluate.Comparison) -> None:
