@@ -32,7 +32,7 @@ test: .venv/made ## all that .ci/run runs, but for check-published
 check-published: .venv/made ## our figures on published collections against the published ones (about 10 minutes)
 	$(BIN)/python -m ragkit sweep 10_bm25 -p collection=$(SCIFACT_NFCORPUS) -p split=test
 	$(BIN)/python -m ragkit sweep 11_dense -p collection=$(SCIFACT_NFCORPUS) -p split=test -p passage_words=0
-	$(BIN)/python -m pytest tests/check_published.py
+	PUBLISHED_DATASETS=$(PUBLISHED_DATASETS) $(BIN)/python -m pytest -s tests/check_published.py
 
 lab: .venv/made ## open JupyterLab on the notebooks
 	cd notebooks && ../$(BIN)/jupyter lab

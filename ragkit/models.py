@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import sqlite3
 import sys
 import warnings
@@ -72,21 +73,31 @@ class TextEncoder:
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         with _vector_cache(f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}") as cache:
             known = _read(cache, keys)
-            missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-            for batch in self._batches(missing):
-                start = perf_counter()
-                vectors = self._encode(list(batch.values()), "document")
-                seconds = (perf_counter() - start) / len(batch)
-                rows = {key: (v.tobytes(), seconds) for key, v in zip(batch, vectors, strict=True)}
-                with cache:  # one transaction a batch: an interrupted run loses one batch
-                    cache.executemany(
-                        "INSERT INTO vectors VALUES (?, ?, ?)", [(k, *row) for k, row in rows.items()]
-                    )
-                known |= rows
+            if len(known) < len(set(keys)):
+                with _taking_turns(cache):
+                    known = self._encode_missing(cache, keys, texts)
         if not keys:
             return np.zeros((0, 0), np.float32), 0.0
         spent = sum(seconds for _, seconds in known.values())
         return np.stack([np.frombuffer(known[key][0], np.float32) for key in keys]), spent
+
+    def _encode_missing(
+        self, cache: sqlite3.Connection, keys: list[str], texts: Sequence[str]
+    ) -> dict[str, tuple[bytes, float]]:
+        known = _read(cache, keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if not missing:
+            return known  # another run encoded them while this one waited for its turn
+        encode = self._encode  # loads the model, which is no part of the seconds
+        for batch in self._batches(missing):
+            start = perf_counter()
+            vectors = encode(list(batch.values()), "document")
+            seconds = (perf_counter() - start) / len(batch)
+            rows = [(key, v.tobytes(), seconds) for key, v in zip(batch, vectors, strict=True)]
+            with cache:  # one transaction a batch: an interrupted run loses one batch
+                cache.executemany("INSERT INTO vectors VALUES (?, ?, ?)", rows)
+            known |= {key: (vector, seconds) for key, vector, seconds in rows}
+        return known
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, dim) float32."""
@@ -94,8 +105,6 @@ class TextEncoder:
 
     def _batches(self, texts: dict[str, str]) -> Iterator[dict[str, str]]:
         """Batches of about equal length, longest first, under a progress bar where somebody watches."""
-        if not texts:
-            return
         from tqdm.auto import tqdm
 
         order = sorted(texts, key=lambda key: -len(texts[key]))
@@ -144,9 +153,7 @@ def _embedded(precision: str) -> Callable[[list[str], str], NDArray[np.float32]]
     tokenizer = Tokenizer.from_file(str(embedded_folder() / "tokenizer.json"))
     tokenizer.enable_truncation(EMBEDDED_TOKENS)
     tokenizer.enable_padding()
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # what the sweep gives each run; 0: all cores
-    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
-    model = openvino.Core().compile_model(_converted(), "CPU", settings)
+    model = openvino.Core().compile_model(_converted(), "CPU", {"INFERENCE_PRECISION_HINT": precision})
 
     def encode(texts: list[str], kind: str) -> NDArray[np.float32]:  # it has no prompts: one for both kinds
         vectors = []
@@ -217,22 +224,29 @@ def cache_folder() -> Path:
 
 @contextmanager
 def _vector_cache(name: str) -> Iterator[sqlite3.Connection]:
-    """One SQLite file a model and precision; locked, so that two runs never encode the same documents."""
+    """One SQLite file a model and precision."""
+    path = cache_folder() / f"vectors-{re.sub(r'[^A-Za-z0-9@.-]', '_', name)}.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=60)  # seconds that a reader waits for a writer
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB, seconds REAL)"
+        )
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise RagkitError(f"{path}: {error}; it is only a cache: delete it") from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _taking_turns(cache: sqlite3.Connection) -> Iterator[None]:
+    """Runs encode one after the other, each on all cores, so that no two encode the same documents."""
     from filelock import FileLock
 
-    safe = "".join(c if c.isalnum() or c in "-@." else "_" for c in name)
-    path = cache_folder() / f"vectors-{safe}.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = cache.execute("PRAGMA database_list").fetchone()[2]
     with FileLock(f"{path}.lock"):
-        connection = sqlite3.connect(path)
-        try:
-            table = "vectors (key TEXT PRIMARY KEY, vector BLOB, seconds REAL)"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
-            yield connection
-        except sqlite3.DatabaseError as error:
-            raise RagkitError(f"{path}: {error}; it is only a cache: delete it") from None
-        finally:
-            connection.close()
+        yield
 
 
 def _read(cache: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[bytes, float]]:

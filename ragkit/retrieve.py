@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from time import perf_counter
 from typing import Any
 
@@ -39,25 +40,24 @@ class BM25:
         start = perf_counter()
         self.doc_ids = list(corpus)
         self._tokens = analyze(list(corpus.values()))
+        self._analysis_seconds = perf_counter() - start
         self._method = method
         self._build(k1, b)
-        self.build_seconds = perf_counter() - start
 
     def _build(self, k1: float, b: float) -> None:
         import bm25s
 
         _cache_compiled_code()
+        start = perf_counter()
         self._index = bm25s.BM25(k1=k1, b=b, method=self._method, backend="numba")
         self._index.index(self._tokens, show_progress=False)
+        self.build_seconds = self._analysis_seconds + perf_counter() - start
         self.size_bytes = sum(self._index.scores[part].nbytes for part in ("data", "indices", "indptr"))
 
     def at(self, k1: float, b: float) -> BM25:
         """The same documents under other parameters, without analysing the texts again."""
-        other = object.__new__(BM25)
-        start = perf_counter()
-        other.doc_ids, other._tokens, other._method = self.doc_ids, self._tokens, self._method
+        other = copy(self)
         other._build(k1, b)
-        other.build_seconds = perf_counter() - start
         return other
 
     def __call__(self, queries: Queries, k: int) -> Run:

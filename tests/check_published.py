@@ -1,0 +1,33 @@
+"""Our figures on published collections against the published ones (`make check-published` runs them first).
+
+Not named test_*.py: pytest collects it only by name, for the runs take minutes.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ragkit import plan
+from tests.expected import CHECKS
+
+DATASETS = Path(os.environ.get("PUBLISHED_DATASETS", "../shared/datasets"))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"{c['collection']}: {c['system']}")
+def test_published(check: dict[str, Any]) -> None:
+    given = {"collection": str(DATASETS / check["collection"]), "split": "test"}
+    if check["notebook"] == "11_dense":
+        given["passage_words"] = "0"
+    (run,) = plan.plan([check["notebook"]], given)
+    assert run.done, "make check-published makes the runs first"
+    results = pd.read_parquet(run.folder / "results.parquet").query("measure == 'nDCG@10' and type == 'all'")
+    value = float(results.set_index("system").loc[check["system"], "value"])
+    print(f"\n{check['collection']:10} {check['system']:16} measured {value:.4f}", end=" ")
+    if "published" in check:
+        off = abs(value - check["published"])
+        print(f"published {check['published']:.4f}, {'OK' if off <= check['within'] else 'FAIL'}", end=" ")
+        assert off <= check["within"], f"{value:.4f} against {check['published']} within {check['within']}"
+    assert value == pytest.approx(check["measured"], abs=0.002), "another figure than the README's"

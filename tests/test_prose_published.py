@@ -1,0 +1,86 @@
+"""The write-up against the record: every number that a reader takes home leads to the run that made it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragkit import prose, publish, record
+from tests.expected import CHECKS, readme_row
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WORDS = r"\b(better|worse|equivalent|not shown)\b"
+
+
+@pytest.fixture(scope="module")
+def records() -> dict[str, record.Record]:
+    return publish.published(ROOT)
+
+
+def markdown(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
+def test_bound_numbers_are_those_of_the_record(notebook: Path, records: dict[str, record.Record]) -> None:
+    for cell in markdown(notebook):
+        assert prose.fill(cell, records, notebook.stem) == cell, "run `make publish`"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
+def test_title_answer_and_conclusion_hold_no_number_without_a_record(notebook: Path) -> None:
+    cells = markdown(notebook)
+    assert cells[0].startswith("# ")
+    assert cells[0].splitlines()[0].endswith("?")
+    assert cells[-1].startswith("## Conclusion")
+    assert prose.loose_numbers(cells[0]) == []
+    assert prose.loose_numbers(cells[-1]) == []
+
+
+def test_the_readme_is_bound_to_the_record(records: dict[str, record.Record]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert prose.fill(text, records) == text, "run `make publish`"
+    findings = text.partition("## What was found")[2].partition("\n## ")[0]
+    assert len(re.findall(prose.BOUND, findings)) > 10
+    assert prose.loose_numbers(findings) == []
+
+
+def test_every_published_system_stands_in_the_readme(records: dict[str, record.Record]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, item in records.items():
+        for row in item.primary.to_dict("records"):
+            if row["verdict"] != "baseline":
+                assert f"<!--= {name} | {row['system']} | nDCG@10 | verdict -->" in text
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
+def test_notebooks_are_committed_as_run_from_top_to_bottom(notebook: Path) -> None:
+    whole = json.loads(notebook.read_text(encoding="utf-8"))
+    code = [cell for cell in whole["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    kinds = {(o["output_type"], o.get("name")) for cell in code for o in cell["outputs"]}
+    assert kinds <= {("execute_result", None), ("display_data", None), ("stream", "stdout")}
+    assert code[0]["metadata"]["tags"] == ["parameters"]
+    shown = [
+        line for cell in code for o in cell["outputs"] for line in str(o.get("data", "")).split("```python")
+    ]
+    assert all(text.count("\\n") < 25 for text in shown[1:2])  # code that is shown is short
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
+def test_a_notebook_defines_nothing_that_belongs_in_the_package(notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            source = "".join(cell["source"])
+            assert not re.search(r"^\s*(def|class) ", source, re.M)
+            assert not re.search(r"sys\.path|import \*|^[!%]", source, re.M)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"{c['collection']}: {c['system']}")
+def test_the_readme_shows_what_was_measured_on_published_collections(check: dict[str, Any]) -> None:
+    assert readme_row(check) in (ROOT / "README.md").read_text(encoding="utf-8")
