@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,14 +147,12 @@ def _embedded(precision: str) -> Callable[[list[str], str], NDArray[np.float32]]
 
     Mean of the token vectors, scaled to length 1 (Reimers and Gurevych 2019, Sentence-BERT, section 3).
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it reports each import
-    import openvino
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(embedded_folder() / "tokenizer.json"))
     tokenizer.enable_truncation(EMBEDDED_TOKENS)
     tokenizer.enable_padding()
-    model = openvino.Core().compile_model(_converted(), "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    model = _openvino().Core().compile_model(_converted(), "CPU", {"INFERENCE_PRECISION_HINT": precision})
 
     def encode(texts: list[str], kind: str) -> NDArray[np.float32]:  # it has no prompts: one for both kinds
         vectors = []
@@ -169,6 +168,14 @@ def _embedded(precision: str) -> Callable[[list[str], str], NDArray[np.float32]]
     return encode
 
 
+def _openvino() -> Any:
+    """The library, kept from reporting to its maker that it was imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 def _converted() -> Path:
     """The embedded model in OpenVINO's form, f32: made once, kept in the cache."""
     from filelock import FileLock
@@ -177,7 +184,6 @@ def _converted() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         if not (folder / "model.xml").exists():
-            import openvino
             import torch
             from transformers import AutoModel
             from transformers.utils import logging
@@ -189,8 +195,8 @@ def _converted() -> Path:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tracing warns that shapes become constants: they do not
                 example = {name: torch.ones((2, 8), dtype=torch.int64) for name in names}
-                converted = openvino.convert_model(module, example_input=example)
-            openvino.save_model(converted, folder / "new.xml", compress_to_fp16=False)
+                converted = _openvino().convert_model(module, example_input=example)
+            _openvino().save_model(converted, folder / "new.xml", compress_to_fp16=False)
             (folder / "new.bin").rename(folder / "model.bin")
             (folder / "new.xml").rename(folder / "model.xml")  # last: it says that both are there
     return folder / "model.xml"
