@@ -50,8 +50,7 @@ def save(
     save_figures(figures)
     usage = {system: vars(used) for system, used in comparison.usage.items()}
     note = {"baseline": comparison.baseline, "collection": comparison.collection, "split": comparison.split,
-            "not_run": comparison.not_run, "facts": dict(facts), "precision": facts.get("precision"),
-            "usage": usage}  # fmt: skip
+            "not_run": comparison.not_run, "facts": dict(facts), "usage": usage}  # fmt: skip
     (folder / "usage.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
 
 

@@ -113,7 +113,7 @@ def test_dry_run_runs_nothing(
      (["sweep", "-p", "gain=much"], "error: gain=much: 11_dense has gain = 0.2, expected float"),
      (["findings", "--published"], "data/published: no finished run on default parameters"),
      (["data", "check", "no/such/folder"], "error: "),
-     (["trec", "export", "no/such/record", "out"], "error: no/such/record/rankings.parquet is missing")],
+     (["trec", "export", "no/such/record", "out"], "error: no/such/record: no record of a run")],
 )  # fmt: skip
 def test_bad_input_is_one_error_and_exit_2(
     project: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
