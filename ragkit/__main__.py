@@ -105,10 +105,11 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
     else:
         made, seconds = len(done) - done_before, time.monotonic() - begin
         print(f"{made} runs made, {done_before} done before, {len(failures)} failed, in {seconds:.0f} s")
-        if everything and not failures:
-            print(f"\n{_table(done)}\n")
-    for folder in done:
-        print(f"  {_shown(folder / 'notebook.ipynb')}")
+        measured = [folder for folder in done if (folder / "results.parquet").is_file()]
+        print(f"\n{record.summary(measured)}\n" if measured else "")
+    for run in planned:
+        if run.done:
+            print(f"  {run}: {_shown(run.folder / 'notebook.ipynb')}")
     if failures:
         print(f"{len(failures)} failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
         if everything and planned[-1].notebook.stem != plan.FINDINGS:
@@ -130,10 +131,6 @@ def _findings(options: argparse.Namespace, root: Path) -> int:
     print(f"{record.summary(record.newest(records))}\n")
     print(f"  {_shown(findings.folder / 'notebook.ipynb')}\nfindings: {_shown(sweep.render(findings))}")
     return 0
-
-
-def _table(folders: Sequence[Path]) -> str:
-    return record.summary([folder for folder in folders if (folder / "results.parquet").is_file()])
 
 
 def _shown(path: Path) -> str:

@@ -25,7 +25,7 @@ ALL_PARTS = "AllParts@5"
 JUDGED_ONLY = f"{PRIMARY} judged"  # unjudged documents are taken out of the ranking first
 MEASURES = (PRIMARY, "R@5", "RR", ALL_PARTS, "Judged@10", JUDGED_ONLY)
 BY_TYPE = (PRIMARY, "R@5")  # types of question are exploratory: these measures, no p
-MIN_QUESTIONS = 30  # of one type, rewordings counted once: no interval under this
+MIN_QUESTIONS = 30  # rewordings counted once: under this no interval of a type, and no "equivalent"
 NEAR_BEST = 0.002  # settings whose nDCG@10 is this close to the best are as good as the best
 WARM_UPS = 5
 MEASURED = ("system", "type", "measure", "n", "value")
@@ -309,6 +309,8 @@ def _tested(
     for (name, d), p_one, p_holm in zip(differences.items(), p, significance.holm(p), strict=True):
         interval_90 = significance.interval(d[PRIMARY], labels, 0.90, seed)
         word = significance.verdict(d[PRIMARY].mean(), p_holm, interval_90, d[JUDGED_ONLY].mean())
+        if word == "equivalent" and clusters.nunique() < MIN_QUESTIONS:
+            word = "not shown"  # the interval of a few questions is no ground to say that nothing differs
         smallest = significance.smallest_difference(d[PRIMARY], labels, len(p))
         tested[name] = {"p": p_one, "p_holm": p_holm, "smallest": smallest, "verdict": word}
     return tested

@@ -146,16 +146,16 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
     for item in found:
         seconds = item.costs.set_index("system")["seconds_median"]
         for row in item.primary.to_dict("records"):
-            baseline = row["system"] == item.baseline
+            compared, ran = pd.notna(row["difference"]), row["system"] in seconds.index
             rows.append(
                 {
                     "notebook": item.notebook,
                     "system": row["system"],
-                    PRIMARY: f"{row['value']:.3f}",
-                    "difference": "" if baseline else f"{row['difference']:+.3f}",
-                    "95 % interval": "" if baseline else f"{row['low']:+.3f} to {row['high']:+.3f}",
-                    "p (Holm)": "" if baseline else f"{row['p_holm']:.4f}",
-                    "ms a question": f"{1000 * seconds[row['system']]:.1f}",
+                    PRIMARY: f"{row['value']:.3f}" if ran else "",
+                    "difference": f"{row['difference']:+.3f}" if compared else "",
+                    "95 % interval": f"{row['low']:+.3f} to {row['high']:+.3f}" if compared else "",
+                    "p (Holm)": f"{row['p_holm']:.4f}" if compared else "",
+                    "ms a question": f"{1000 * seconds[row['system']]:.1f}" if ran else "",
                     "verdict": row["verdict"],
                     "run": item.key[:8],
                 }

@@ -142,10 +142,9 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
                   if m in other and pd.notna(other.loc[name, m])}  # fmt: skip
         rows[name] = shown | {"verdict": row["verdict"]}
     rows |= {name: {"verdict": f"not run: {why}"} for name, why in comparison.not_run.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    verdict = table.pop("verdict")
-    table.insert(len(table.columns), "verdict", verdict)
-    return table
+    order = [PRIMARY, "difference", "95 % interval", "p (Holm)", "verdict", "wins/losses/ties", "could show"]
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.reindex(columns=[c for c in [*order, *SHOWN.values()] if c in table]).fillna("")
 
 
 def type_table(comparison: Comparison) -> pd.DataFrame:

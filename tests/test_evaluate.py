@@ -323,6 +323,12 @@ def test_a_system_like_the_baseline_is_equivalent() -> None:
     assert primary.verdict == "equivalent"
 
 
+def test_29_questions_are_no_ground_to_say_equivalent() -> None:
+    few = replace(many(), queries=dict(list(many().queries.items())[:29]))
+    primary = row(compare({"base": at_rank(2), "same": at_rank(2)}, few, "base").results, "same")
+    assert (primary.n, primary.low, primary.high, primary.verdict) == (29, 0.0, 0.0, "not shown")
+
+
 def test_holm_corrects_over_the_systems_that_ran() -> None:
     systems = {
         "base": at_rank(2),

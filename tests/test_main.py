@@ -185,11 +185,17 @@ def test_a_run_of_another_split_is_refused(
     assert "none of its 1 queries is in the split 'test'" in capsys.readouterr().err
 
 
-def test_rankings_of_a_record_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = pd.DataFrame(
-        {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
-    )
-    table.to_parquet(tmp_path / "rankings.parquet")
+def test_rankings_and_judgments_of_a_record_are_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usage = {"collection": "larkfield", "split": "test"}
+    (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "usage": usage}))
+    rankings = {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
+    pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
+    for name in ("results", "costs"):
+        pd.DataFrame({"system": ["bm25"]}).to_parquet(tmp_path / f"{name}.parquet")
     assert main(["trec", "export", str(tmp_path), str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'bm25.run'}\n"
-    assert (tmp_path / "out" / "bm25.run").read_text().split()[:4] == ["q1", "Q0", "d1", "1"]
+    written = [tmp_path / "out" / name for name in ("bm25.run", "larkfield-test.qrels")]
+    assert capsys.readouterr().out.split() == [str(path) for path in written]
+    assert written[0].read_text() == "q1 Q0 d1 1 2.5 bm25\n"
+    assert written[1].read_text().startswith("hr-q01 0 hr-holidays-2026-ke 0\n")

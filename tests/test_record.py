@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ragkit import evaluate, record
-from ragkit.types import Collection, RagkitError
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable
 
 COLLECTION = Collection(
     "toy",
@@ -18,7 +18,17 @@ COLLECTION = Collection(
     {"q": {"a": 1, "b": 0}},
     query_info={"q": {"type": "t"}},
 )
-SYSTEMS: dict[str, Any] = {"good": lambda _: {"q": {"a": 1.0}}, "bad": lambda _: {"q": {"a": 1.0, "b": 2.0}}}
+
+
+def absent(queries: Queries) -> Run:
+    raise Unavailable("needs a key")
+
+
+SYSTEMS: dict[str, Any] = {
+    "good": lambda _: {"q": {"a": 1.0}},
+    "bad": lambda _: {"q": {"a": 1.0, "b": 2.0}},
+    "absent": absent,
+}
 
 
 def save(folder: Path, monkeypatch: pytest.MonkeyPatch) -> evaluate.Comparison:
@@ -87,6 +97,8 @@ def test_the_newest_default_run_of_each_notebook_is_read(
     assert table.loc[("10_a", "good"), "nDCG@10"] == "1.000"
     assert table.loc[("10_a", "good"), "difference"] == "+0.369"  # 1 - 1 / log2(3)
     assert table.loc[("10_a", "bad"), "verdict"] == "baseline"
+    assert table.loc[("10_a", "absent"), "verdict"] == "not run: needs a key"
+    assert table.loc[("10_a", "absent"), "nDCG@10"] == ""
     assert table.loc[("11_b", "good"), "run"] == "k2k2k2"
     assert record.origins(found).loc["10_a", "questions"] == 1
     axes = record.findings_figure(found).axes[0]
