@@ -159,7 +159,7 @@ def versions(imports: Iterable[str]) -> dict[str, str]:
         if name not in found:
             found[name], required = _distribution(name)
             waiting.extend(required)
-    return found
+    return dict(sorted(found.items()))
 
 
 _providers = cache(metadata.packages_distributions)  # reads 200 files: once is enough
