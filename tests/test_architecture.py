@@ -35,7 +35,9 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "correct": set[str](),
     "generate": set[str](),
     "evaluate": {"significance"},
-    "models": set[str](),
+    "prices": set[str](),
+    "recordings": {"formats"},
+    "models": {"formats", "prices", "recordings"},
 }
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
