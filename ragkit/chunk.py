@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
-from ragkit.types import Corpus, Queries, RagkitError, Retriever, Run, ranking
+from ragkit.types import Corpus, RagkitError, Run, ranking
 
+Q = TypeVar("Q")  # a query: its text, or its vector
 _WORD = re.compile(r"\S+")
 
 
@@ -58,22 +61,25 @@ def to_parents(run: Run, parents: dict[str, str], k: int) -> Run:
     return documents
 
 
-def parent_retriever(retrieve: Retriever, parents: dict[str, str]) -> Retriever:
+def parent_retriever(
+    retrieve: Callable[[dict[str, Q], int], Run], parents: dict[str, str]
+) -> Callable[[dict[str, Q], int], Run]:
     """A retriever of documents over one of passages: asks deeper until each query has k documents.
 
-    A query that has fewer passages than asked for has no more to give and keeps what it has.
+    Queries are texts, or vectors for `Dense.search`. A query that has fewer passages than asked for
+    has no more to give and keeps what it has.
     """
     available = len(set(parents.values()))
 
-    def search(queries: Queries, k: int) -> Run:
+    def search(queries: dict[str, Q], k: int) -> Run:
         documents: Run = {}
         waiting, depth = dict(queries), 2 * k
         while waiting:
             passages = retrieve(waiting, depth)
             documents |= to_parents(passages, parents, k)
             waiting = {
-                query_id: text
-                for query_id, text in waiting.items()
+                query_id: query
+                for query_id, query in waiting.items()
                 if len(documents[query_id]) < min(k, available) and len(passages[query_id]) == depth
             }
             depth *= 2

@@ -146,16 +146,16 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
     for item in found:
         seconds = item.costs.set_index("system")["seconds_median"]
         for row in item.primary.to_dict("records"):
-            compared, ran = pd.notna(row["difference"]), row["system"] in seconds.index
+            compared, timed = pd.notna(row["difference"]), row["system"] in seconds.index
             rows.append(
                 {
                     "notebook": item.notebook,
                     "system": row["system"],
-                    PRIMARY: f"{row['value']:.3f}" if ran else "",
+                    PRIMARY: f"{row['value']:.3f}" if pd.notna(row["value"]) else "",
                     "difference": f"{row['difference']:+.3f}" if compared else "",
                     "95 % interval": f"{row['low']:+.3f} to {row['high']:+.3f}" if compared else "",
                     "p (Holm)": f"{row['p_holm']:.4f}" if compared else "",
-                    "ms a question": f"{1000 * seconds[row['system']]:.1f}" if ran else "",
+                    "ms a question": f"{1000 * seconds[row['system']]:.1f}" if timed else "",
                     "verdict": row["verdict"],
                     "run": item.key[:8],
                 }
@@ -170,7 +170,7 @@ def findings_figure(found: Sequence[Record]) -> Figure:
     from ragkit.report import HOUSE_STYLE
 
     rows = [
-        (item, row, item.costs.set_index("system").loc[row["system"], "seconds_median"])
+        (item, row, item.costs.set_index("system")["seconds_median"].get(row["system"]))
         for item in found
         for row in item.primary.dropna(subset=["difference"]).to_dict("records")
     ]
@@ -183,7 +183,7 @@ def findings_figure(found: Sequence[Record]) -> Figure:
         names = [f"{i.notebook}: {row['system']} vs. {i.baseline}" for i, row, _ in rows]
         axes.set_yticks([-y for y in range(len(rows))], names)
         for y, (_, row, seconds) in enumerate(rows):
-            note = f"{row['verdict']}, {1000 * seconds:.1f} ms a question"
+            note = row["verdict"] + (f", {1000 * seconds:.1f} ms a question" if seconds else "")
             axes.annotate(note, (1.02, -y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         axes.axvline(0, color="0.4", lw=0.8)
         axes.set_xlabel(f"difference in {PRIMARY} to the baseline of the notebook (95 % interval)")

@@ -31,7 +31,8 @@ def read(folder: Path) -> dict[str, Recording]:
     for file in (path, templates_path):
         if not file.is_file():
             raise RagkitError(
-                f"{folder} has no recorded answers of a language model: expected {file.name}; larkfield has them"
+                f"{folder} has no recorded answers of a language model: expected {file.name}; "
+                "larkfield has them"
             )
     templates = json.loads(formats.decoded(templates_path, formats.raise_it))
     texts = _texts(folder)

@@ -98,6 +98,13 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
+def quote(text: str) -> Markdown:
+    """A text of the collection or of a model, as a quotation and never as markup."""
+    from IPython.display import Markdown
+
+    return Markdown(f"> {_plain(text)}")  # type: ignore[no-untyped-call]
+
+
 def _value(comparison: Comparison, system: str, query_id: str) -> float:
     rows = comparison.per_query
     mine = (rows["system"] == system) & (rows["query_id"] == query_id) & (rows["measure"] == PRIMARY)
@@ -147,11 +154,14 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
     return table.reindex(columns=[c for c in [*order, *SHOWN.values()] if c in table]).fillna("")
 
 
-def type_table(comparison: Comparison) -> pd.DataFrame:
-    """nDCG@10 by type of question, with the 95 % interval of the difference where 30 questions allow one."""
+def type_table(comparison: Comparison, systems: Sequence[str] = ()) -> pd.DataFrame:
+    """nDCG@10 by type of question, with the 95 % interval of the difference where 30 questions allow one.
+
+    Of the baseline and `systems`; without any named, of all.
+    """
     import pandas as pd
 
-    results = comparison.results.query("measure == @PRIMARY and type != 'all'")
+    results = _named(comparison, systems).query("type != 'all'")
     rows: dict[str, dict[str, str]] = {}
     for row in results.to_dict("records"):
         cell = f"{row['value']:.3f}"
@@ -183,11 +193,14 @@ def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
     ).set_index(costs["system"])
 
 
-def difference_figure(comparison: Comparison) -> Figure:
-    """Difference in nDCG@10 to the baseline with its 95 % interval: all questions, then each type."""
+def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Figure:
+    """Difference in nDCG@10 to the baseline with its 95 % interval: all questions, then each type.
+
+    Of `systems`; without any named, of all.
+    """
     import matplotlib.pyplot as plt
 
-    results = comparison.results.query("measure == @PRIMARY and system != @comparison.baseline")
+    results = _named(comparison, systems).query("system != @comparison.baseline").dropna(subset="difference")
     types = ["all", *sorted(set(results["type"]) - {"all"})]
     systems = list(dict.fromkeys(results["system"]))
     with plt.style.context(HOUSE_STYLE):
@@ -209,3 +222,9 @@ def difference_figure(comparison: Comparison) -> Figure:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.close(figure)  # the cell shows the object; pyplot would show it a second time
     return figure
+
+
+def _named(comparison: Comparison, systems: Sequence[str]) -> pd.DataFrame:
+    """The rows of nDCG@10 of the baseline and the systems named, or of all."""
+    results = comparison.results[comparison.results["measure"] == PRIMARY]
+    return results[results["system"].isin([comparison.baseline, *systems])] if systems else results

@@ -89,6 +89,18 @@ def test_types_under_30_questions_have_no_interval(comparison: evaluate.Comparis
     assert table.loc["rare (5)", "first"] == "1.000"
 
 
+def test_tables_and_figures_show_the_systems_that_are_named(comparison: evaluate.Comparison) -> None:
+    assert report.type_table(comparison, ["first"]).columns.tolist() == ["base", "first"]
+    assert report.type_table(comparison, ["absent"]).columns.tolist() == ["base"]
+    legend = report.difference_figure(comparison, ["first"]).axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["first"]
+
+
+def test_a_quotation_is_never_markup() -> None:
+    assert report.quote("<b>*x*</b>").data == "> &lt;b&gt;\\*x\\*&lt;/b&gt;"
+
+
 def test_the_grid_marks_the_setting_that_was_taken() -> None:
     dev = Collection("toy", "dev", "", {"a": "", "b": ""}, {"q": "?"}, {"q": {"a": 1}})
 
