@@ -20,10 +20,17 @@ def main(arguments: Sequence[str] | None = None, root: Path = plan.CHECKOUT) -> 
     """Run a command in the project at `root`; returns the exit status: 0 done, 1 runs failed, 2 bad input."""
     options = _parser().parse_args(arguments)
     try:
-        return int({"sweep": _sweep, "findings": _findings, "publish": _publish, "check": _check,
-                    "export": _export, "import": _import}[options.action](options, root))  # fmt: skip
+        actions = {"sweep": _sweep, "findings": _findings, "publish": _publish, "check": _check,
+                   "export": _export, "import": _import, "judgments": _judgments}  # fmt: skip
+        return actions[options.action](options, root)
     except RagkitError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         given = sys.argv[1:] if arguments is None else arguments
@@ -59,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     export = trec_commands.add_parser("export", help="write a record's rankings and judgments")
     export.add_argument("record", metavar="RECORD_FOLDER", help="data/runs/<notebook>/<key>")
     export.add_argument("out", metavar="OUT", help="the folder to write to")
+    judgments = trec_commands.add_parser("judgments", help="turn TREC judgments into qrels/<split>.tsv")
+    judgments.add_argument("file", metavar="QRELS_FILE", help="query_id, 0, doc_id, grade in each line")
+    judgments.add_argument("out", metavar="OUT", help="qrels/<split>.tsv beside the documents")
     imported = trec_commands.add_parser("import", help="compare TREC runs made elsewhere")
     imported.add_argument("files", nargs="+", metavar="RUN_FILE", help="a system each, named after the file")
     imported.add_argument(
@@ -70,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
     return number
@@ -169,7 +179,8 @@ def _export(options: argparse.Namespace, root: Path) -> int:
     collection = data.load(made["collection"], made["split"])
     judgments = Path(options.out) / f"{Path(made['collection']).name}-{made['split']}.qrels"
     written = trec.export(options.record, options.out)
-    trec.write_qrels(collection.qrels, judgments)
+    # of the questions that are measured: a program that averages over all would count the others 0
+    trec.write_qrels({query_id: collection.qrels[query_id] for query_id in collection.answerable}, judgments)
     print("\n".join(map(str, [*written, judgments])))
     return 0
 
@@ -187,6 +198,20 @@ def _import(options: argparse.Namespace, root: Path) -> int:
         systems[file.stem] = _replay(trec.read_run(file), file, collection.queries, options.split)
     baseline = options.baseline or Path(options.files[0]).stem
     print(report.comparison_table(evaluate.compare(systems, collection, baseline)).to_string())
+    return 0
+
+
+def _judgments(options: argparse.Namespace, root: Path) -> int:
+    from ragkit import formats, trec
+
+    rows = [
+        (q, d, str(grade))
+        for q, judged in trec.read_qrels(options.file).items()
+        for d, grade in judged.items()
+    ]
+    lines = [formats.HEADER, *map("\t".join, rows)]
+    Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{options.out}: {len(rows)} judgments")
     return 0
 
 

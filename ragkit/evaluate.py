@@ -13,14 +13,24 @@ import numpy as np
 
 from ragkit import significance
 from ragkit.significance import ROUNDING
-from ragkit.types import Collection, Queries, RagkitError, Run, System, Unavailable, Usage, metered, ranking
+from ragkit.types import (
+    PRIMARY,
+    Collection,
+    Queries,
+    RagkitError,
+    Run,
+    System,
+    Unavailable,
+    Usage,
+    metered,
+    ranking,
+)
 
 if TYPE_CHECKING:
     import ir_measures
     from numpy.typing import NDArray
     from pandas import DataFrame, Series
 
-PRIMARY = "nDCG@10"  # trec_eval's: linear gain, log2 discount
 ALL_PARTS = "AllParts@5"
 JUDGED_ONLY = f"{PRIMARY} judged"  # unjudged documents are taken out of the ranking first
 MEASURES = (PRIMARY, "R@5", "RR", ALL_PARTS, "Judged@10", JUDGED_ONLY)

@@ -107,6 +107,9 @@ def read(name: str, wanted: list[str], fail: Fail) -> Content:
             fail(f"{path} is missing; the judgments in {where / 'qrels'} are of its queries. Put it there.")
         return content
     queries = read_lines(path, fail)
+    for query_id, row in queries.items():
+        if problem := _unaskable(row):
+            fail(f"{path}, line {row.line}: query {query_id!r} {problem}. Mend it.")
     content.ask(queries)
     for split in wanted:
         content.qrels[split] = _judgments(where / "qrels" / f"{split}.tsv", content.corpus, queries, fail)
@@ -194,6 +197,10 @@ def _html(source: str) -> tuple[str, str]:
 
 def decoded(path: Path, fail: Fail) -> str:
     raw = path.read_bytes()
+    if b"\0" in raw:
+        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
+        fail(f"{path}, line {line}: holds a NUL byte; expected text in UTF-8. Take the file out.")
+        return ""
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -239,6 +246,14 @@ def _malformed(row: object) -> str:
     return "" if row["_id"] else "has an empty '_id'"
 
 
+def _unaskable(row: Line) -> str:
+    answers = row.metadata.get("answers")
+    texts = answers if isinstance(answers, list) else [answers or ""]
+    if not all(isinstance(text, str) for text in texts):
+        return f"has answers {answers!r:.60}; expected a text or a list of texts"
+    return "" if row.text.strip() else "has no text; expected a question"
+
+
 def read_variants(path: Path, fail: Fail) -> dict[str, Line]:
     """The rewordings whose metadata says of which query: `variant_of`, a query_id."""
     rows = read_lines(path, fail)
@@ -252,7 +267,7 @@ def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fai
     """qrels/<split>.tsv: a header, then query_id, doc_id and an integer grade, 0 = judged, not relevant."""
     lines = decoded(path, fail).split("\n")
     if lines[0] != HEADER:
-        trec = " That is TREC form: python -m ragkit trec import." if len(lines[0].split()) == 4 else ""
+        trec = " That is TREC form: python -m ragkit trec judgments." if len(lines[0].split()) == 4 else ""
         fail(f"{path}, line 1: found the header {lines[0]!r:.80}; expected {HEADER!r}.{trec}")
     qrels: Qrels = {}
     no_document, no_query, moved = [], [], []

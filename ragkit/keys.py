@@ -19,10 +19,7 @@ from ragkit import record
 from ragkit.types import RagkitError
 
 # These start, show or publish runs: no number depends on them.
-OUTSIDE = {
-    f"ragkit.{name}"
-    for name in ("sweep", "worker", "plan", "keys", "kernels", "explore", "publish", "__main__")
-}
+OUTSIDE = {f"ragkit.{name}" for name in ("sweep", "worker", "plan", "keys", "publish", "__main__")}
 
 
 @dataclass(frozen=True)
@@ -240,6 +237,9 @@ def parts_of(
 
         name = str(paths.get("collection", values["collection"]))
         parts["collection"] = data.fingerprint(name)
+        available = data.splits(name)
+        if "split" in values and available and values["split"] not in available:
+            raise RagkitError(f"split={values['split']}: {name} has the splits {', '.join(available)}")
         if "llm" in values:
             recordings = (formats.folder(name) or root) / "recordings.jsonl"
             parts["recordings"] = hash_path(recordings) if recordings.is_file() else "none"

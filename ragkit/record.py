@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragkit.types import RagkitError, ranking
+from ragkit.types import PRIMARY, RagkitError, ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ragkit.evaluate import Comparison
 
-PRIMARY = "nDCG@10"
 VERDICT_COLORS = {"better": "#4f8a4c", "worse": "#c8553d", "equivalent": "#1b6ca8"}  # else grey
 
 
@@ -25,9 +24,9 @@ def save(
     comparison: Comparison,
     costs: pd.DataFrame,
     figures: Mapping[str, Figure],
-    facts: Mapping[str, float | str],
+    noted: Mapping[str, float | str],
 ) -> None:
-    """Leave the tables, figures and facts (numbers that the prose names) in the folder of this run.
+    """Leave tables, figures and facts (`noted`: other numbers that the prose names) in this run's folder.
 
     The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves nothing.
     """
@@ -50,8 +49,15 @@ def save(
     save_figures(figures)
     usage = {system: vars(used) for system, used in comparison.usage.items()}
     note = {"baseline": comparison.baseline, "collection": comparison.collection, "split": comparison.split,
-            "not_run": comparison.not_run, "facts": dict(facts), "usage": usage}  # fmt: skip
+            "not_run": comparison.not_run, "facts": dict(noted), "usage": usage}  # fmt: skip
     (folder / "usage.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
+
+
+def facts(name: str, comparison: Comparison, system: str) -> dict[str, float | str]:
+    """A second comparison's outcome, to be recorded beside the first: "<name> difference", low, high, ..."""
+    rows = comparison.results.query("measure == @PRIMARY and type == 'all' and system == @system")
+    row = rows.iloc[0]
+    return {f"{name} {field}": row[field] for field in ("difference", "low", "high", "p_holm", "verdict")}
 
 
 def save_figures(figures: Mapping[str, Figure]) -> None:
@@ -71,6 +77,14 @@ class Record:
     run: dict[str, Any]
     results: pd.DataFrame
     costs: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """The notebook, and the parameters of a run that is not the default one."""
+        changed = {
+            n: Path(v).name if n == "collection" else v for n, v in self.run.get("changed", {}).items()
+        }
+        return " ".join([self.notebook, *(f"{name}={value}" for name, value in changed.items())])
 
     @property
     def primary(self) -> pd.DataFrame:
@@ -95,7 +109,7 @@ def newest(folder: str | Path) -> list[Path]:
     """
     found: dict[str, tuple[str, Path]] = {}
     for path in Path(folder).rglob("run.json"):
-        run = json.loads(path.read_text(encoding="utf-8"))
+        run = _run_json(path)
         half_made = path.parent.name.startswith(".")
         if run["default"] and (path.parent / "results.parquet").exists() and not half_made:
             # a record that holds again, since code went back to what it was, counts from that day on
@@ -108,13 +122,21 @@ def newest(folder: str | Path) -> list[Path]:
     return [path for _, (_, path) in sorted(found.items())]
 
 
+def _run_json(path: Path) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise RagkitError(f"{path} is not whole; remove its folder, and the run is made again") from None
+    return run
+
+
 def read(folder: Path) -> Record:
     """The record of one finished run. Raises RagkitError for a folder that holds none."""
     import pandas as pd
 
     if not (folder / "run.json").is_file() or not (folder / "results.parquet").is_file():
         raise RagkitError(f"{folder}: no record of a run with results; expected data/runs/<notebook>/<key>")
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run = _run_json(folder / "run.json")
     tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("results", "costs")]
     return Record(run["notebook"], run["key"], run, *tables)
 
@@ -149,7 +171,7 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
             compared, timed = pd.notna(row["difference"]), row["system"] in seconds.index
             rows.append(
                 {
-                    "notebook": item.notebook,
+                    "notebook": item.title,
                     "system": row["system"],
                     PRIMARY: f"{row['value']:.3f}" if pd.notna(row["value"]) else "",
                     "difference": f"{row['difference']:+.3f}" if compared else "",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragkit.types import Collection, ranking
+from ragkit.types import PRIMARY, Collection, ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ragkit.evaluate import Comparison, Tuning
 
-PRIMARY = "nDCG@10"
 SHOWN = {"R@5": "R@5", "RR": "MRR", "AllParts@5": "all parts@5", "Judged@10": "judged@10",
          "nDCG@10 judged": "nDCG@10 judged"}  # fmt: skip
 HOUSE_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -111,13 +110,26 @@ def _value(comparison: Comparison, system: str, query_id: str) -> float:
     return float(rows.loc[mine, "value"].iloc[0])
 
 
+def taken(tuning: Tuning) -> Markdown:
+    """The setting that was taken, and on what ground."""
+    from IPython.display import Markdown
+
+    values = ", ".join(f"{name} = {value:g}" for name, value in tuning.best.items())
+    ground = (
+        f"tuned on {tuning.questions} questions of {tuning.split}"
+        if tuning.questions
+        else ("the defaults: there are no dev or train questions to tune on")
+    )
+    return Markdown(f"Taken: {values}, {ground}.")  # type: ignore[no-untyped-call]
+
+
 def grid_table(tuning: Tuning) -> pd.DataFrame:
     """nDCG@10 of every setting tried: one dial down, a second one across; * marks the one taken."""
     import pandas as pd
 
     table = tuning.table.astype(object)
-    taken = (tuning.table[list(tuning.best)] == pd.Series(tuning.best)).all(axis=1)
-    table[PRIMARY] = [f"{v:.3f}{'*' * t}" for v, t in zip(tuning.table[PRIMARY], taken, strict=True)]
+    chosen = (tuning.table[list(tuning.best)] == pd.Series(tuning.best)).all(axis=1)
+    table[PRIMARY] = [f"{v:.3f}{'*' * t}" for v, t in zip(tuning.table[PRIMARY], chosen, strict=True)]
     first, *second = tuning.best
     where = f"{PRIMARY}, {tuning.split}, {tuning.questions} questions"
     if not second:

@@ -38,6 +38,7 @@ class BM25:
     def __init__(self, corpus: Corpus, k1: float = 1.5, b: float = 0.75, method: str = "lucene") -> None:
         if method not in METHODS:
             raise RagkitError(f"retrieve.BM25: method {method!r}: expected one of {', '.join(METHODS)}")
+        analyze([])  # loads the libraries, which is no part of building
         start = perf_counter()
         self.doc_ids = list(corpus)
         self._tokens = analyze(list(corpus.values()))
@@ -48,7 +49,7 @@ class BM25:
     def _build(self, k1: float, b: float) -> None:
         import bm25s
 
-        _cache_compiled_code()
+        _cache_compiled_code()  # the first time loads numba too
         start = perf_counter()
         self._index = bm25s.BM25(k1=k1, b=b, method=self._method, backend="numba")
         self._index.index(self._tokens, show_progress=False)
@@ -98,12 +99,13 @@ class RankBM25:
     def __init__(self, corpus: Corpus, k1: float = 1.5, b: float = 0.75) -> None:
         from rank_bm25 import BM25Okapi
 
+        analyze([])
         start = perf_counter()
         self.doc_ids = list(corpus)
         # epsilon 0: a word in more than half of the documents counts nothing, instead of a little
         self._index = BM25Okapi(analyze(list(corpus.values())), k1=k1, b=b, epsilon=0)
         self.build_seconds = perf_counter() - start
-        # a Python dict's entry of two small objects takes about 100 bytes
+        # an estimate: a Python dict's entry of two small objects takes about 100 bytes
         self.size_bytes = 100 * sum(len(counts) for counts in self._index.doc_freqs)
 
     def __call__(self, queries: Queries, k: int) -> Run:

@@ -109,6 +109,7 @@ def _start(run: Planned, jobs: int, about: dict[str, Any], lock: int) -> subproc
         "notebook": run.notebook.stem,
         "parameters": run.values,
         "default": not run.changed,
+        "changed": run.changed,
         "started": _now(),
         **about,
         "versions": run.parts["versions"],

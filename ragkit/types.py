@@ -15,12 +15,13 @@ Corpus = Mapping[str, str]  # doc_id -> text
 Queries = dict[str, str]  # query_id -> text
 Run = dict[str, dict[str, float]]  # query_id -> {doc_id: score}; the rank is derived, never stored
 Qrels = dict[str, dict[str, int]]  # query_id -> {doc_id: grade}
-Answers = dict[str, str]  # query_id -> text
 Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
 Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query
 System = Callable[[Queries], Run]  # what an experiment compares: all that a query costs is inside
 LLM = Callable[[list[str]], list[str]]
-Scorer = Callable[[list[tuple[str, str]]], list[float]]
+
+
+PRIMARY = "nDCG@10"  # the measure of every verdict; trec_eval's: linear gain, log2 discount
 
 
 class Encoder(Protocol):

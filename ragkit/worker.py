@@ -32,7 +32,7 @@ class CellFailed(RagkitError):
 
 
 class Turn:
-    """Whose turn it is on this machine: many runs at once, or one run alone while it measures latency.
+    """Whose turn it is in this checkout: many runs at once, or one run alone while it measures latency.
 
     Runs share the lock `turn`; the one that measures holds it alone. Those who wait for that hold
     `gate`, which keeps others from joining: else all would wait for a moment when none runs.
@@ -79,6 +79,7 @@ def work(folder: Path) -> None:
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     if "record.save(" in code and not (folder / "results.parquet").is_file():
         raise RagkitError("record.save(...) stands in the notebook but wrote no results.parquet")
+    _mark_as_own(executed, job["changed"])
     root = Path(job["root"])
     now = plan.single(keys.read_notebook(Path(job["notebook"])), job["changed"], root, root)
     if now.key != job["run"]["key"]:
@@ -97,6 +98,21 @@ def work(folder: Path) -> None:
         return
     shutil.rmtree(place, ignore_errors=True)  # somebody took run.json out of it
     folder.rename(place)  # from here on the run is done: a reader sees all of it or nothing
+
+
+def _mark_as_own(executed: Path, changed: dict[str, Any]) -> None:
+    """Say on top of a run that is not the default one that the prose was written for that one."""
+    if not changed:
+        return
+    values = ", ".join(f"`{name} = {value!r}`" for name, value in changed.items())
+    notice = (
+        f"> **A run of your own:** {values}. The tables and figures below are this run's. The sentences "
+        "around them were written for the default run, and the numbers in them are the published ones."
+    )
+    notebook = json.loads(executed.read_text("utf-8"))
+    cell = {"cell_type": "markdown", "id": "own-run", "metadata": {}, "source": [notice]}
+    notebook["cells"].insert(0, cell)
+    executed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _execute(job: dict[str, Any], executed: Path, turn: Turn) -> None:

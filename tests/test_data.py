@@ -538,3 +538,20 @@ def test_a_published_collection_has_the_counts_of_its_source(name: str) -> None:
         assert sum(map(len, collection.qrels.values())) == expected["judgments"]
     parts = [info.get("parts") for info in collection.query_info.values()]
     assert all(len(p or []) == 2 for p in parts) == (name == "hotpotqa-sample")
+
+
+def test_answers_of_another_kind_an_empty_question_and_a_binary_file_are_named(beir: Path) -> None:
+    write_jsonl(
+        beir / "queries.jsonl",
+        [{"_id": "q1", "text": "a", "metadata": {"answers": 5}}, {"_id": "q2", "text": " "}],
+    )
+    with pytest.raises(RagkitError) as caught:
+        data.check(str(beir))
+    assert "queries.jsonl, line 1: query 'q1' has answers 5; expected a text or a list of texts" in str(
+        caught.value
+    )
+    assert "queries.jsonl, line 2: query 'q2' has no text" in str(caught.value)
+    (beir / "corpus.jsonl").unlink()
+    (beir / "image.md").write_bytes(b"one\n\0\0")
+    with pytest.raises(RagkitError, match=r"image\.md, line 2: holds a NUL byte"):
+        data.check(str(beir))

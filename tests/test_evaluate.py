@@ -16,6 +16,7 @@ from ragkit import data, evaluate
 from ragkit.evaluate import all_parts, compare, costs, score, tune
 from ragkit.retrieve import BM25
 from ragkit.types import (
+    PRIMARY,
     Collection,
     Qrels,
     Queries,
@@ -616,4 +617,4 @@ def test_costs_need_questions() -> None:
 
 
 def test_the_measures_begin_with_the_primary_one() -> None:
-    assert evaluate.MEASURES[0] == evaluate.PRIMARY == "nDCG@10"
+    assert evaluate.MEASURES[0] == PRIMARY == "nDCG@10"

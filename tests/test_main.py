@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ragkit import data
 from ragkit.__main__ import main
 from tests.project import ragkit, write_notebook
 
@@ -151,7 +152,7 @@ def collection(tmp_path: Path) -> Path:
 
 def test_data_check_says_what_is_there(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(collection)]) == 0
-    assert "3" in capsys.readouterr().out
+    assert "3 documents, 6 words" in capsys.readouterr().out
 
 
 def test_runs_made_elsewhere_are_compared(
@@ -199,3 +200,35 @@ def test_rankings_and_judgments_of_a_record_are_exported(
     assert capsys.readouterr().out.split() == [str(path) for path in written]
     assert written[0].read_text() == "q1 Q0 d1 1 2.5 bm25\n"
     assert written[1].read_text().startswith("hr-q01 0 hr-holidays-2026-ke 0\n")
+
+
+def test_judgments_in_trec_form_become_a_split(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs.qrels").write_text("q1 0 d1 2\nq2 0 d1 0\n")
+    assert (
+        main(["trec", "judgments", str(tmp_path / "theirs.qrels"), str(collection / "qrels" / "dev.tsv")])
+        == 0
+    )
+    assert "2 judgments" in capsys.readouterr().out
+    assert data.load(str(collection), "dev").qrels == {"q1": {"d1": 2}, "q2": {"d1": 0}}
+
+
+def test_exported_judgments_are_those_of_the_measured_questions(tmp_path: Path) -> None:
+    usage = {"collection": "larkfield", "split": "test"}
+    (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "usage": usage}))
+    rankings = {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
+    pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
+    for name in ("results", "costs"):
+        pd.DataFrame({"system": ["bm25"]}).to_parquet(tmp_path / f"{name}.parquet")
+    assert main(["trec", "export", str(tmp_path), str(tmp_path / "out")]) == 0
+    written = (tmp_path / "out" / "larkfield-test.qrels").read_text().splitlines()
+    assert {line.split()[0] for line in written} == set(data.load("larkfield", "test").answerable)
+
+
+def test_a_folder_in_place_of_a_file_is_one_error(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["trec", "import", str(tmp_path), "--collection", str(collection), "--split", "test"]
+    assert main(given) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: Is a directory\n"

@@ -112,3 +112,27 @@ def test_the_newest_default_run_of_each_notebook_is_read(
 def test_no_run_at_all_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RagkitError, match="make sweep"):
         record.newest(tmp_path)
+
+
+def test_a_record_that_is_not_whole_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "10_a" / "k1", monkeypatch)
+    (tmp_path / "10_a" / "k1" / "run.json").write_text('{"notebook": "10_')
+    with pytest.raises(RagkitError, match=r"k1/run\.json is not whole; remove its folder"):
+        record.newest(tmp_path)
+
+
+def test_a_run_of_ones_own_is_titled_with_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "k1", monkeypatch)
+    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00", default=False)
+    run = json.loads((tmp_path / "k1" / "run.json").read_text())
+    changed = {"collection": "/somewhere/mine", "k": 20}
+    (tmp_path / "k1" / "run.json").write_text(json.dumps(run | {"changed": changed}))
+    assert "10_a collection=mine k=20" in record.summary([tmp_path / "k1"])
+
+
+def test_the_outcome_of_a_second_comparison_is_noted_as_facts() -> None:
+    noted = record.facts("over bad", evaluate.compare(SYSTEMS, COLLECTION, "bad"), "good")
+    assert noted["over bad difference"] == pytest.approx(0.369, abs=0.001)  # 1 - 1 / log2(3)
+    assert noted["over bad verdict"] == "not shown"

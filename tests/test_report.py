@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from ragkit import evaluate, fuse, report
@@ -123,3 +124,10 @@ def test_the_figure_has_a_point_for_each_system_and_type(comparison: evaluate.Co
 def test_costs_are_shown_in_the_units_of_the_heading() -> None:
     costs = evaluate.costs({"first": first}, COLLECTION, {}, questions=3).assign(seconds_median=0.0125)
     assert report.cost_table(costs).loc["first", "median ms"] == "12.5"
+
+
+def test_what_was_taken_says_on_what_ground() -> None:
+    one = evaluate.Tuning({"k1": 1.2, "b": 0.6}, pd.DataFrame(), "dev", 224)
+    assert report.taken(one).data == "Taken: k1 = 1.2, b = 0.6, tuned on 224 questions of dev."
+    none = evaluate.tune(lambda at: first, {"k1": [1.5]}, {"k1": 1.5}, None)
+    assert "k1 = 1.5, the defaults: there are no dev or train questions" in report.taken(none).data

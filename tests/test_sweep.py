@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from ragkit import data, plan, record, sweep
+from ragkit import data, plan, record, sweep, worker
 from ragkit.keys import read_notebook, versions
 from ragkit.types import RagkitError
 from tests.project import DRAW, ragkit, start, write_notebook, write_project
@@ -501,3 +501,19 @@ def test_a_costs_cell_runs_while_no_other_run_does_anything(tmp_path: Path) -> N
         if one[0] < two[0] and one[2] < two[3] and two[2] < one[3]
     }
     assert together == {frozenset(["work"])}  # the runs did overlap, and never while one measured
+
+
+def test_a_split_that_the_collection_lacks_is_refused_before_anything_runs() -> None:
+    with pytest.raises(RagkitError, match=r"split=tset: .*larkfield has the splits dev, test"):
+        plan.plan(["10_bm25"], {"split": "tset"})
+
+
+def test_a_run_of_ones_own_says_so_on_top_and_the_default_run_does_not(tmp_path: Path) -> None:
+    executed = tmp_path / "notebook.ipynb"
+    executed.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": ["# Title"]}]}))
+    worker._mark_as_own(executed, {})
+    assert len(json.loads(executed.read_text())["cells"]) == 1
+    worker._mark_as_own(executed, {"k": 20})
+    notice, title = json.loads(executed.read_text())["cells"]
+    assert "A run of your own:** `k = 20`" in notice["source"][0]
+    assert title["source"] == ["# Title"]
