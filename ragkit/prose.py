@@ -27,7 +27,7 @@ FREE = re.compile(
     r"`[^`]*`"
     r"|\]\([^)]*\)|<!--.*?-->"
     r"|\b\d\d_\w+|nDCG@10|recall@5|R@5|parts@5|judged@10|BM25|bm25s?|query2doc|MiniLM-L6-v2"
-    r"|9[05] % (?:confidence )?interval|p (?:<|under) 0\.05|±0\.02|top (?:10|50)"
+    r"|9[05] % (?:confidence )?interval|p (?:<|under) 0\.05|±0\.02|1,000 questions|top (?:10|50)"
     r"|\b[A-Z][a-z]+(?: et al\.)? (?:19|20)\d\d\b",
     re.DOTALL,
 )
