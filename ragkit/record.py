@@ -166,9 +166,9 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
 
     rows = []
     for item in found:
-        seconds = item.costs.set_index("system")["seconds_median"]
+        times = _times(item)
         for row in item.primary.to_dict("records"):
-            compared, timed = pd.notna(row["difference"]), row["system"] in seconds.index
+            compared = pd.notna(row["difference"])
             rows.append(
                 {
                     "notebook": item.title,
@@ -177,12 +177,18 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
                     "difference": f"{row['difference']:+.3f}" if compared else "",
                     "95 % interval": f"{row['low']:+.3f} to {row['high']:+.3f}" if compared else "",
                     "p (Holm)": f"{row['p_holm']:.4f}" if compared else "",
-                    "ms a question": f"{1000 * seconds[row['system']]:.1f}" if timed else "",
+                    "ms a question": times.get(row["system"], ""),
                     "verdict": row["verdict"],
                     "run": item.key[:8],
                 }
             )
     return pd.DataFrame(rows).set_index(["notebook", "system"])
+
+
+def _times(item: Record) -> dict[str, str]:
+    """Median milliseconds of a question by system; ~ where a model's part is not measured but modelled."""
+    rows = item.costs.to_dict("records")
+    return {row["system"]: f"{'~' * row['modelled']}{1000 * row['seconds_median']:.1f}" for row in rows}
 
 
 def findings_figure(found: Sequence[Record]) -> Figure:
@@ -192,7 +198,7 @@ def findings_figure(found: Sequence[Record]) -> Figure:
     from ragkit.report import HOUSE_STYLE
 
     rows = [
-        (item, row, item.costs.set_index("system")["seconds_median"].get(row["system"]))
+        (item, row, _times(item).get(row["system"]))
         for item in found
         for row in item.primary.dropna(subset=["difference"]).to_dict("records")
     ]
@@ -204,10 +210,12 @@ def findings_figure(found: Sequence[Record]) -> Figure:
                           color=VERDICT_COLORS.get(row["verdict"], "0.6"))  # fmt: skip
         names = [f"{i.notebook}: {row['system']} vs. {i.baseline}" for i, row, _ in rows]
         axes.set_yticks([-y for y in range(len(rows))], names)
-        for y, (_, row, seconds) in enumerate(rows):
-            note = row["verdict"] + (f", {1000 * seconds:.1f} ms a question" if seconds else "")
+        for y, (_, row, time) in enumerate(rows):
+            note = row["verdict"] + (f", {time} ms a question" if time else "")
             axes.annotate(note, (1.02, -y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         axes.axvline(0, color="0.4", lw=0.8)
+        asked = {(Path(i.run["usage"]["collection"]).name, i.run["usage"]["split"]) for i in found}
+        axes.set_title("; ".join(", ".join(names) for names in sorted(asked)), loc="left")
         axes.set_xlabel(f"difference in {PRIMARY} to the baseline of the notebook (95 % interval)")
     plt.close(figure)
     return figure

@@ -109,6 +109,17 @@ def test_the_newest_default_run_of_each_notebook_is_read(
     assert "10_a" in record.summary(folders)
 
 
+def test_a_modelled_time_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "k1", monkeypatch)
+    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00")
+    costs = pd.read_parquet(tmp_path / "k1" / "costs.parquet")
+    costs.assign(modelled=costs["system"] == "good", seconds_median=0.25).to_parquet(
+        tmp_path / "k1" / "costs.parquet"
+    )
+    times = record.findings_table([record.read(tmp_path / "k1")])["ms a question"]
+    assert (times["10_a", "good"], times["10_a", "bad"]) == ("~250.0", "250.0")
+
+
 def test_no_run_at_all_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RagkitError, match="make sweep"):
         record.newest(tmp_path)
