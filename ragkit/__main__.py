@@ -115,7 +115,7 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
     else:
         made, seconds = len(done) - done_before, time.monotonic() - begin
         print(f"{made} runs made, {done_before} done before, {len(failures)} failed, in {seconds:.0f} s")
-        measured = [folder for folder in done if (folder / "results.parquet").is_file()]
+        measured = [folder for folder in done if (folder / "costs.parquet").is_file()]  # record.save: last
         print(f"\n{record.summary(measured)}\n" if measured else "")
     for run in planned:
         if run.done:

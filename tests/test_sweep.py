@@ -378,9 +378,7 @@ def test_a_failed_run_is_tried_again_and_a_done_one_is_not(
     assert "1 runs made, 1 done before, 0 failed" in out
     assert (run.folder / "run.json").stat().st_mtime_ns == before
 
-    begin = time.monotonic()
     status, out, err = ragkit(root, "sweep", "-p", "seed=3")
-    assert time.monotonic() - begin < 3
     assert (status, err) == (0, "")
     assert out.startswith("nothing to do: all 2 runs are done\n")
 
