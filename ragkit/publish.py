@@ -45,9 +45,7 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
 
 def published(root: Path = plan.CHECKOUT) -> dict[str, record.Record]:
     """The published records, by notebook."""
-    return {
-        record.notebook: record for record in map(record.read, record.newest(root / "data" / "published"))
-    }
+    return {item.notebook: item for item in map(record.read, record.newest(root / "data" / "published"))}
 
 
 def refill(root: Path, records: dict[str, record.Record]) -> list[Path]:

@@ -197,17 +197,23 @@ def test_a_run_of_another_split_is_refused(
     assert "none of its 1 queries is in the split 'test'" in capsys.readouterr().err
 
 
-def test_rankings_and_judgments_of_a_record_are_exported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def small_record(tmp_path: Path) -> Path:
+    """The folder of a run's record: one system, one document found, on larkfield's test questions."""
     usage = {"collection": "larkfield", "split": "test"}
     (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "usage": usage}))
     rankings = {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
     pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
     for name in ("results", "costs"):
         pd.DataFrame({"system": ["bm25"]}).to_parquet(tmp_path / f"{name}.parquet")
-    assert main(["trec", "export", str(tmp_path), str(tmp_path / "out")]) == 0
-    written = [tmp_path / "out" / name for name in ("bm25.run", "larkfield-test.qrels")]
+    return tmp_path
+
+
+def test_rankings_and_judgments_of_a_record_are_exported(
+    small_record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
+    written = [small_record / "out" / name for name in ("bm25.run", "larkfield-test.qrels")]
     assert capsys.readouterr().out.split() == [str(path) for path in written]
     assert written[0].read_text() == "q1 Q0 d1 1 2.5 bm25\n"
     assert written[1].read_text().startswith("hr-q01 0 hr-holidays-2026-ke 0\n")
@@ -225,15 +231,9 @@ def test_judgments_in_trec_form_become_a_split(
     assert data.load(str(collection), "dev").qrels == {"q1": {"d1": 2}, "q2": {"d1": 0}}
 
 
-def test_exported_judgments_are_those_of_the_measured_questions(tmp_path: Path) -> None:
-    usage = {"collection": "larkfield", "split": "test"}
-    (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "usage": usage}))
-    rankings = {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
-    pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
-    for name in ("results", "costs"):
-        pd.DataFrame({"system": ["bm25"]}).to_parquet(tmp_path / f"{name}.parquet")
-    assert main(["trec", "export", str(tmp_path), str(tmp_path / "out")]) == 0
-    written = (tmp_path / "out" / "larkfield-test.qrels").read_text().splitlines()
+def test_exported_judgments_are_those_of_the_measured_questions(small_record: Path) -> None:
+    assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
+    written = (small_record / "out" / "larkfield-test.qrels").read_text().splitlines()
     assert {line.split()[0] for line in written} == set(data.load("larkfield", "test").answerable)
 
 
