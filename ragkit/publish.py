@@ -23,6 +23,8 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     _run(planned, root)
     written = []
     shutil.rmtree(root / "data" / "published", ignore_errors=True)
+    for figure in (root / "figures").glob("*.png"):
+        figure.unlink()  # one that no notebook draws any more must not stay
     for run in planned:
         target = root / "data" / "published" / run.notebook.stem
         target.mkdir(parents=True)

@@ -1,0 +1,33 @@
+import copy
+from typing import Any
+
+import pytest
+
+from ragkit import publish
+from ragkit.types import RagkitError
+
+
+def notebook(source: str, **more: Any) -> dict[str, Any]:
+    code = {"cell_type": "code", "source": [source], "metadata": {"tags": ["costs"]}, "outputs": []} | more
+    return {
+        "cells": [{"cell_type": "markdown", "source": ["# Ours"]}, code],
+        "metadata": {"papermill": {"x": 1}},
+    }
+
+
+def test_outputs_come_under_the_present_prose_without_time_stamps() -> None:
+    ours = notebook("1 + 1")
+    output = {"output_type": "execute_result", "execution_count": 7, "data": {"text/plain": "2"}}
+    theirs = notebook("1 + 1", outputs=[output], metadata={"execution": {"iopub.status.busy": "2026"}})
+    theirs["cells"][0]["source"] = ["# As it was"]
+    whole = publish.merged(copy.deepcopy(ours), theirs)
+    assert whole["cells"][0] == ours["cells"][0]
+    assert whole["cells"][1]["outputs"] == [output | {"execution_count": 1}]
+    assert whole["cells"][1]["execution_count"] == 1
+    assert whole["cells"][1]["metadata"] == {"tags": ["costs"]}
+    assert set(whole["metadata"]) == {"kernelspec", "language_info"}
+
+
+def test_outputs_of_other_code_are_refused() -> None:
+    with pytest.raises(RagkitError, match="changed while it was run"):
+        publish.merged(notebook("1 + 1"), notebook("1 + 2"))
