@@ -641,7 +641,10 @@ def test_answers_are_compared_by_hand_each_measure_where_it_applies() -> None:
     assert (good.n, good.wins, good.losses, good.ties) == (3, 2, 0, 1)
     assert good.difference == pytest.approx(2 / 3)
     assert row(comparison.results, "good", "Silent").value == 1 / 4  # q3
-    assert row(comparison.results, "absent", "Right").verdict == "not run: needs COHERE_API_KEY in the environment"
+    assert (
+        row(comparison.results, "absent", "Right").verdict
+        == "not run: needs COHERE_API_KEY in the environment"
+    )
     assert comparison.answers["good"]["q4"] == "yes"
     assert math.isnan(row(comparison.results, "good", "Silent").p)  # one family: the primary measure
 
