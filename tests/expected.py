@@ -1,4 +1,4 @@
-"""The figures of expected.yaml: gates of our notebooks, checks on published data, and the README's rows of them."""
+"""The figures of expected.yaml: gates of notebooks, checks on published data, and README rows of these."""
 
 from pathlib import Path
 from typing import Any
