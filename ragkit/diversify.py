@@ -161,16 +161,27 @@ def collapse(run: Run, groups: Groups, spared: Mapping[str, set[str]] | None = N
     return collapsed
 
 
+def repeats(run: Run, groups: Groups, k: int) -> dict[str, list[str]]:
+    """Of each query's first k documents those whose group stands above them already."""
+    repeated: dict[str, list[str]] = {}
+    for query_id, scores in run.items():
+        seen = set[str]()
+        repeated[query_id] = []
+        for doc_id in ranking(scores, k):
+            group = groups.get(doc_id, doc_id)
+            if group in seen:
+                repeated[query_id].append(doc_id)
+            seen.add(group)
+    return repeated
+
+
 def redundancy(run: Run, groups: Groups, k: int) -> dict[str, float]:
-    """Of each query's first k documents (all, if fewer) the share whose group stands above them already.
+    """The share of each query's first k documents (of all, if fewer) that says the same as one above.
 
     0 for a query without documents.
     """
-    shares = {}
-    for query_id, scores in run.items():
-        seen = [groups.get(doc_id, doc_id) for doc_id in ranking(scores, k)]
-        shares[query_id] = 1 - len(set(seen)) / len(seen) if seen else 0.0
-    return shares
+    repeated = repeats(run, groups, k)
+    return {query_id: len(repeated[query_id]) / max(min(k, len(run[query_id])), 1) for query_id in run}
 
 
 def overtaken(run: Run, wrong: Mapping[str, set[str]], right: Mapping[str, set[str]]) -> dict[str, float]:

@@ -162,6 +162,15 @@ def test_collapse_of_nothing_and_without_groups_changes_nothing() -> None:
     assert diversify.collapse(RUN, {}) == RUN == {"q": {"a": 30.0, "b": 28.0, "c": 20.0, "d": 10.0}}
 
 
+def test_repeats_are_the_documents_whose_group_stands_above() -> None:
+    assert diversify.repeats(RUN, GROUPS, 4) == {"q": ["c", "d"]}
+    assert diversify.repeats(RUN, GROUPS, 2) == {"q": []}
+    assert diversify.repeats({"q": {"a": 1.0, "c": 1.0}, "r": {}}, GROUPS, 9) == {
+        "q": ["a"],
+        "r": [],
+    }  # a tie
+
+
 def test_redundancy_is_the_share_whose_group_stands_above() -> None:
     # a, b, c, d: c and d repeat a's group
     assert diversify.redundancy(RUN, GROUPS, 4) == {"q": 0.5}
