@@ -184,17 +184,11 @@ def redundancy(run: Run, groups: Groups, k: int) -> dict[str, float]:
     return {query_id: len(repeated[query_id]) / max(min(k, len(run[query_id])), 1) for query_id in run}
 
 
-def overtaken(run: Run, wrong: Mapping[str, set[str]], right: Mapping[str, set[str]]) -> dict[str, float]:
-    """1.0 where a document of `wrong` stands above all of `right`, or alone; else 0.0.
-
-    Of each query that has wrong ones; a document that is in both is right.
-    """
-    above = {}
-    for query_id, outdated in wrong.items():
-        current = right.get(query_id, set())
-        first = next((d for d in ranking(run.get(query_id, {})) if d in outdated | current), None)
-        above[query_id] = float(first in outdated - current)
-    return {query_id: value for query_id, value in above.items() if wrong[query_id]}
+def first_ranks(run: Run, wanted: Mapping[str, set[str]]) -> dict[str, float]:
+    """The rank, from 1, of the first document that each query of `wanted` wants; infinite if there is none."""
+    ranked = {query_id: ranking(run.get(query_id, {})) for query_id in wanted}
+    found = {q: [rank for rank, d in enumerate(ranked[q], start=1) if d in wanted[q]] for q in wanted}
+    return {query_id: float(min(ranks, default=np.inf)) for query_id, ranks in found.items()}
 
 
 def _shingles(text: str, words: int) -> set[tuple[str, ...]]:

@@ -180,11 +180,17 @@ def test_redundancy_is_the_share_whose_group_stands_above() -> None:
     assert diversify.redundancy({"q": {}}, GROUPS, 10) == {"q": 0.0}
 
 
-def test_overtaken_where_a_wrong_document_stands_above_all_right_ones() -> None:
-    run: Run = {"q1": {"old": 2.0, "new": 1.0}, "q2": {"new": 2.0, "old": 1.0}, "q3": {"old": 1.0}, "q4": {}}
-    wrong = {query_id: {"old"} for query_id in ("q1", "q2", "q3", "q4", "missing")} | {"none": set()}
-    right = {query_id: {"new", "other"} for query_id in ("q1", "q2", "q4")}
-    assert diversify.overtaken(run, wrong, right) == {"q1": 1, "q2": 0, "q3": 1, "q4": 0, "missing": 0}
-    assert diversify.overtaken(run, {"q1": {"old"}}, {"q1": {"old"}}) == {"q1": 0}  # in both: right
-    tie: Run = {"q": {"old": 1.0, "new": 1.0}}  # the higher doc_id stands first
-    assert diversify.overtaken(tie, {"q": {"old"}}, {"q": {"new"}}) == {"q": 1}
+def test_first_ranks_count_from_one_in_the_order_of_every_ranking() -> None:
+    run: Run = {"q1": {"old": 2.0, "new": 1.0}, "q2": {"x": 9.0, "old": 1.0, "new": 1.0}, "q3": {}}
+    wanted = {
+        "q1": {"new", "other"},
+        "q2": {"new", "old"},
+        "q3": {"new"},
+        "missing": {"new"},
+        "none": set[str](),
+    }
+    # q2: old and new tie for 2 and 3, and the higher doc_id, old, stands first
+    expected = {"q1": 2.0, "q2": 2.0, "q3": np.inf, "missing": np.inf, "none": np.inf}
+    assert diversify.first_ranks(run, wanted) == expected
+    assert diversify.first_ranks(run, {"q2": {"new"}}) == {"q2": 3.0}
+    assert diversify.first_ranks(run, {}) == {}
