@@ -185,7 +185,7 @@ def redundancy(run: Run, groups: Groups, k: int) -> dict[str, float]:
 
 
 def first_ranks(run: Run, wanted: Mapping[str, set[str]]) -> dict[str, float]:
-    """The rank, from 1, of the first document that each query of `wanted` wants; infinite if there is none."""
+    """The rank, from 1, of the first document that each query of `wanted` wants; infinite without one."""
     ranked = {query_id: ranking(run.get(query_id, {})) for query_id in wanted}
     found = {q: [rank for rank, d in enumerate(ranked[q], start=1) if d in wanted[q]] for q in wanted}
     return {query_id: float(min(ranks, default=np.inf)) for query_id, ranks in found.items()}
