@@ -100,8 +100,8 @@ def first_round(collection: Collection) -> Collection:
     path = (formats.folder(collection.name) or Path(collection.name)) / "second_round.tsv"
     if not path.is_file():
         raise RagkitError(
-            f"{collection.name} was judged in one round: expected the pairs of a second one in {path}, in the "
-            "form of qrels"
+            f"{collection.name} was judged in one round: expected the pairs of a second one in {path}, "
+            "in the form of qrels"
         )
     rows = [line.split("\t") for line in formats.decoded(path, formats.raise_it).splitlines()[1:]]
     later = {(query_id, doc_id) for query_id, doc_id, _ in rows}
