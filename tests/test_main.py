@@ -29,7 +29,7 @@ def save(gain):
     table.to_parquet(folder / "results.parquet")
     costs = pd.DataFrame({"system": ["bm25", "dense"], "seconds_median": [0.001, 0.02], "modelled": False})
     costs.to_parquet(folder / "costs.parquet")
-    outcome = {"baseline": "bm25", "primary": "nDCG@10", "headline": [], "facts": {"precision": "f32"},
+    outcome = {"baseline": "bm25", "primary": "nDCG@10", "headline": None, "facts": {"precision": "f32"},
                "collection": "toy", "split": "test"}
     (folder / "outcome.json").write_text(json.dumps(outcome))
 """
