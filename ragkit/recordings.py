@@ -102,6 +102,14 @@ def question_of(prompt: str) -> str:
     return (prompt.strip().splitlines() or [""])[-1][:QUESTION]
 
 
+def model_of(llm: str) -> str:
+    """The bare name of a live model: of cohere:<model>, openai:<model>@<base-url>, hf:<folder>/<model>."""
+    how, _, model = llm.partition(":")
+    if how == "openai":
+        return re.sub(r"@\w+://.*", "", model)
+    return Path(model).name if how == "hf" else model
+
+
 def file_name(kind: str, model: str) -> str:
     """answers-<model>.jsonl or recordings-<model>.jsonl, in letters that every file system takes."""
     return f"{kind}-{re.sub(r'[^A-Za-z0-9@.-]', '_', model)}.jsonl"

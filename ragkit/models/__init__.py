@@ -7,11 +7,10 @@ cache: what was computed once; answers: what was answered once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
+from ragkit import recordings
 from ragkit.models import cohere_api, embedded, encoders, local, openai_api, replay
 from ragkit.models.encoders import TextEncoder, fingerprint
 from ragkit.models.live import Live, Settings
@@ -34,6 +33,8 @@ def encoder(name: str = embedded.NAME, precision: str = "f32") -> TextEncoder:
         raise RagkitError(
             f"models.encoder: precision {precision!r}: expected one of {', '.join(encoders.PRECISIONS)}"
         )
+    if name.startswith(encoders.COHERE) and precision != "f32":
+        raise RagkitError(f"models.encoder: precision {precision!r} of {name}: Cohere encodes, expected f32")
     return TextEncoder(name, precision)
 
 
@@ -54,14 +55,14 @@ def llm(name: str = "recorded", collection: str = "larkfield", settings: Setting
     how, _, model = name.partition(":")
     if how == "recorded" and (model or name == how):
         return replay.Replayed(model, collection) if model else replay.Recorded(collection)
-    settings = settings or Settings()
-    if how == "cohere" and model:
-        return Live(cohere_api.Chat(model, settings), settings, model)
-    if how == "openai" and (parts := re.fullmatch(r"(.+?)(?:@(\w+://.*))?", model)):
-        return Live(openai_api.Chat(parts[1], parts[2], settings), settings, parts[1])
-    if how == "hf" and model:
+    settings, bare = settings or Settings(), recordings.model_of(name)
+    if how == "cohere" and bare:
+        return Live(cohere_api.Chat(model, settings), settings, bare)
+    if how == "openai" and bare:
+        return Live(openai_api.Chat(bare, model[len(bare) + 1 :], settings), settings, bare)
+    if how == "hf" and bare:
         one_at_once = replace(settings, at_once=1)
-        return Live(local.Causal(model, one_at_once), one_at_once, Path(model).name)
+        return Live(local.Causal(model, one_at_once), one_at_once, bare)
     raise RagkitError(f"models.llm: {name!r} is not known: expected {', '.join(LLMS)}")
 
 

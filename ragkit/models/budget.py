@@ -40,6 +40,7 @@ class Ledger:
         Waits for requests under way where their worst case stands in the way; raises UsedUp where it
         does not fit with none under way, so that `limit` (None: none) is never passed.
         """
+        worst = 0.0 if math.isnan(worst) else worst  # no price is known: then there is no limit either
         with self._changed:
             while limit is not None and self.spent + sum(self._reserved) + worst > limit:
                 if not self._reserved:

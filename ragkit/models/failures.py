@@ -33,6 +33,10 @@ def key(variables: Sequence[str], whose: str) -> str:
     """The key in the first of these environment variables that is set. Raises Unavailable without one."""
     for variable in variables:
         if value := os.environ.get(variable, "").strip():
+            if not (
+                value.isascii() and value.isprintable()
+            ):  # no header can carry it, and errors would quote it
+                raise Unavailable(f"needs a key of {whose} in {variable}: what stands there cannot be one")
             return value
     raise Unavailable(f"needs a key of {whose} in the environment variable {variables[0]}")
 

@@ -61,6 +61,10 @@ class Service(Protocol):
         """The answer, and what it used. Raises Failure."""
 
 
+class Stopped(Exception):
+    """Not tried (again): another request has failed for good."""
+
+
 def send(
     call: Callable[[], tuple[T, Usage]], worst: float, settings: Settings, stop: threading.Event
 ) -> tuple[T, Usage]:
@@ -96,7 +100,7 @@ def send(
             raise RagkitError(_given_up(failures, perf_counter() - begin))
         backoff = min(settings.wait * 2 ** (len(failures) - 1), settings.longest_wait)
         stop.wait(max(backoff * random.uniform(0.5, 1), last.after or 0))
-    raise RagkitError("stopped, since another request failed")
+    raise Stopped
 
 
 def _given_up(failures: list[Failure], seconds: float) -> str:
@@ -148,7 +152,8 @@ class Live:
             with tqdm(total=len(missing), desc=f"asking {self._service.model}", disable=not watched) as bar:
                 waiting = [pool.submit(self._one, key, prompt, stop) for key, prompt in missing.items()]
                 for future in as_completed(waiting):
-                    problem = future.exception()
+                    error = future.exception()
+                    problem = problem if isinstance(error, Stopped) else error
                     if problem is not None:
                         break
                     bar.update()
@@ -166,7 +171,11 @@ class Live:
 
     def _one(self, key: str, prompt: str, stop: threading.Event) -> None:
         service = self._service
-        text, used = send(lambda: service.ask(prompt), service.worst(prompt), self._settings, stop)
+        try:
+            text, used = send(lambda: service.ask(prompt), service.worst(prompt), self._settings, stop)
+        except Exception:
+            stop.set()  # here, not where it is told: until then this thread would have sent the next one
+            raise
         self._kept.add(
             Answer(
                 key,

@@ -39,7 +39,7 @@ class Chat:
 
     def prepare(self) -> None:
         """Raises Unavailable without a key, if no address says that another server is meant."""
-        if self.url is None:
+        if self.url is None or os.environ.get(KEYS[0]):
             failures.key(KEYS, "OpenAI")
         self._dollars(0, 0)
         _ = self._client
