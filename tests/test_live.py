@@ -158,10 +158,13 @@ def test_half_a_surrogate_pair_does_not_break_the_cache(stub: Stub, monkeypatch:
 
 @BOTH
 @pytest.mark.parametrize("how", ["429", "500", "hang", "cut"])
-def test_what_may_pass_is_tried_again(service: str, how: str, stub: Stub) -> None:
-    stub.misbehave(how, 2)
+def test_what_may_pass_is_tried_again_by_us_alone(service: str, how: str, stub: Stub) -> None:
+    stub.misbehave(how, 3)
+    with pytest.raises(RagkitError, match="no answer, tried 1 times"):
+        either(service, stub, timeout=0.3, tries=1)(["a"])
+    assert len(stub.requests) == 1  # the clients would try again by themselves
     assert either(service, stub, timeout=0.3)(["a"]) == ["answer to a"]
-    assert len(stub.requests) == 3  # the client's own retries would make it more
+    assert len(stub.requests) == 4
 
 
 def test_the_server_is_waited_for_as_long_as_it_asks(stub: Stub) -> None:
@@ -445,19 +448,31 @@ def test_a_model_without_a_price_runs_only_without_a_budget_and_its_price_is_not
 # --- the cache of answers ---------------------------------------------------------------------------
 
 ASK = """
-import sys
+import os, sys
 from ragkit import models
 llm = models.llm(sys.argv[1], settings=models.Settings(at_once=2))
+llm([f"warm-up of {os.getpid()}"])  # the client is loaded now
+print("ready", flush=True)
+sys.stdin.readline()
 print(llm([f"question {n}" for n in range(int(sys.argv[2]))])[-1])
 """
 
 
 def asking(prompts: int) -> subprocess.Popen[str]:
-    """A process of its own that asks for "question 0" and so on."""
-    return subprocess.Popen(
-        [sys.executable, "-c", ASK, COHERE, str(prompts)], text=True, stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+    """A process of its own, about to ask for "question 0" and so on as soon as it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASK, COHERE, str(prompts)], text=True, stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.write("\n")
+    process.stdin.flush()
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -471,6 +486,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_an_interrupted_run_loses_no_more_than_the_answers_under_way(stub: Stub, how: signal.Signals) -> None:
     stub.pause = 0.05
     process = asking(40)
+    go(process)
     wait_until(lambda: len(stub.requests) >= 8)
     process.send_signal(how)
     process.communicate(timeout=30)
@@ -478,14 +494,16 @@ def test_an_interrupted_run_loses_no_more_than_the_answers_under_way(stub: Stub,
     assert interrupted < 40
     stub.pause = 0.0
     assert cohere()([f"question {n}" for n in range(40)])[-1] == "answer to question 39"
-    assert 40 <= len(stub.requests) <= 40 + 2  # two at once were under way
+    assert 41 <= len(stub.requests) <= 41 + 2  # a warm-up, and two at once that were under way
 
 
 def test_two_processes_do_not_pay_for_the_same_answer(stub: Stub) -> None:
-    stub.pause = 0.02
-    processes = [asking(10) for _ in range(2)]
+    stub.pause = 0.1
+    processes = [asking(10), asking(10)]
+    for process in processes:
+        go(process)
     assert [process.communicate(timeout=60)[0] for process in processes] == ["answer to question 9\n"] * 2
-    assert len(stub.requests) == 10
+    assert len(stub.requests) == 10 + 2  # and two warm-ups
 
 
 def cache_file() -> Path:
