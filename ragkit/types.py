@@ -89,6 +89,7 @@ class Usage:
     tokens_out: int = 0
     dollars: float = 0.0
     seconds: float = 0.0  # spent waiting for the model, as it was when the answer was first made
+    waited: float = 0.0  # of these seconds, those that the caller's own clock has seen (a live answer)
     modelled: int = 0  # calls of whose tokens, dollars and seconds the price table is the only source
 
 

@@ -621,6 +621,20 @@ def test_the_measures_begin_with_the_primary_one() -> None:
     assert evaluate.MEASURES[0] == PRIMARY == "nDCG@10"
 
 
+def test_seconds_that_the_clock_saw_are_counted_once() -> None:
+    def live(queries: Queries) -> Run:
+        spend(Usage(1, seconds=100.0, waited=100.0))  # a live answer: the clock has run meanwhile
+        return {}
+
+    def replayed(queries: Queries) -> Run:
+        spend(Usage(1, seconds=100.0))
+        return {}
+
+    table = costs({"live": live, "replayed": replayed}, judged({"q": {"d00": 1}}), {})
+    seconds = dict(zip(table["system"], table["seconds_median"], strict=True))
+    assert seconds["live"] < 50 < 100 < seconds["replayed"]
+
+
 def said(answers: Answers, collection: Collection) -> pd.DataFrame:
     """Right: the answer is "yes", on questions with an answer; Silent: no answer, on all questions."""
     rows = [(q, "Right", float(answers[q] == "yes")) for q in collection.answerable]

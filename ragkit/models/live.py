@@ -128,16 +128,19 @@ class Live:
         model, parameters = self._service.model, self._service.parameters
         keys = [recordings.key_of(model, parameters, prompt) for prompt in prompts]
         asked = dict(zip(keys, prompts, strict=True))
+        begin, waited = perf_counter(), 0.0
         self._kept.refresh()
         if not asked.keys() <= self._kept.known.keys():
             self._service.prepare()
             with self._kept.turn():
                 self._kept.refresh()
                 self._ask({key: text for key, text in asked.items() if key not in self._kept.known})
+            waited = perf_counter() - begin
         answers = [self._kept.known[key] for key in keys]
         for answer in answers:
             dollars = math.nan if answer.dollars is None else answer.dollars
             spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+        spend(Usage(waited=waited))
         self._note(answers)
         return [answer.answer for answer in answers]
 
