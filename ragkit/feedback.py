@@ -95,6 +95,17 @@ def rocchio(vectors: Vectors, run: Run, document_vectors: Vectors, docs: int, we
     return moved
 
 
+def centroids(vectors: Vectors, parents: Mapping[str, str]) -> Vectors:
+    """doc_id -> the mean of its passages' vectors: a document as one vector, for `rocchio`.
+
+    `parents` is chunk_id -> doc_id. Raises KeyError for a passage without a vector.
+    """
+    members: dict[str, list[str]] = {}
+    for chunk_id, doc_id in parents.items():
+        members.setdefault(doc_id, []).append(chunk_id)
+    return {d: np.mean([vectors[chunk] for chunk in chunks], axis=0) for d, chunks in members.items()}
+
+
 def _first(scores: Mapping[str, float], docs: int, known: Mapping[str, object], where: str) -> list[str]:
     first = ranking(scores, docs)
     if unknown := [doc_id for doc_id in first if doc_id not in known]:

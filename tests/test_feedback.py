@@ -99,6 +99,20 @@ def test_rocchio_leaves_a_query_that_found_nothing_where_it_is() -> None:
     assert feedback.rocchio({}, {}, {}, docs=3, weight=0.4) == {}
 
 
+def test_a_documents_centroid_is_the_mean_of_its_passages() -> None:
+    vectors: Vectors = {
+        "a#0": np.array([1, 0], np.float32),
+        "b#0": np.array([0, 1], np.float32),
+        "a#1": np.array([0.5, 1], np.float32),
+    }
+    found = feedback.centroids(vectors, {"a#0": "a", "a#1": "a", "b#0": "b"})
+    assert {doc_id: list(vector) for doc_id, vector in found.items()} == {"a": [0.75, 0.5], "b": [0, 1]}
+    assert found["a"].dtype == np.float32
+    assert feedback.centroids({}, {}) == {}
+    with pytest.raises(KeyError, match="c#0"):
+        feedback.centroids(vectors, {"c#0": "c"})
+
+
 def test_bad_settings_missing_queries_and_unknown_documents_are_refused() -> None:
     vectors: Vectors = {"q": np.array([1, 0], np.float32)}
     with pytest.raises(RagkitError, match="0 documents, 5 terms"):
