@@ -30,6 +30,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "rewrite": set[str](),
     "retrieve": set[str](),
     "fuse": set[str](),
+    "rerank": set[str](),
     "evaluate": {"significance"},
     "prices": set[str](),
     "recordings": {"formats"},

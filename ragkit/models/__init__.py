@@ -1,16 +1,16 @@
 """The only package that loads a neural model or calls a network: lazily, with a cache, counting its use.
 
 embedded: the encoder that needs no hub; encoders: that and any other; replay: recorded answers;
-cache: what was computed once.
+rerankers: late interaction and cross-encoders; cache: what was computed once.
 """
 
 from __future__ import annotations
 
-from ragkit.models import embedded, encoders, replay
+from ragkit.models import embedded, encoders, replay, rerankers
 from ragkit.models.encoders import TextEncoder, fingerprint
-from ragkit.types import LLM, RagkitError
+from ragkit.types import LLM, RagkitError, Scorer
 
-__all__ = ["encoder", "fingerprint", "llm"]
+__all__ = ["cohere_rerank", "cross_encoder", "encoder", "fingerprint", "llm", "maxsim"]
 
 
 def encoder(name: str = embedded.NAME, precision: str = "f32") -> TextEncoder:
@@ -35,3 +35,26 @@ def llm(name: str = "recorded", collection: str = "larkfield") -> LLM:
     if name != "recorded":
         raise RagkitError(f"models.llm: {name!r} is not known: expected 'recorded'")
     return replay.Recorded(collection)
+
+
+def maxsim(precision: str = "f32") -> rerankers.MaxSim:
+    """The embedded reranker: late interaction over the token vectors of all-MiniLM-L6-v2.
+
+    Nothing is loaded before something has to be scored. Raises RagkitError for an unknown precision.
+    """
+    return rerankers.MaxSim(encoder(precision=precision).precision)
+
+
+def cross_encoder(name: str) -> rerankers.CrossEncoder:
+    """A folder with a cross-encoder of sentence-transformers, or its name on the Hugging Face hub.
+
+    `Unavailable`, when it is first used, if the weights are not to be had.
+    """
+    return rerankers.CrossEncoder(name)
+
+
+def cohere_rerank(model: str) -> Scorer:
+    """Cohere's reranker; `Unavailable`, when it is first used, without a key."""
+    from ragkit.models import live
+
+    return live.cohere_rerank(model)
