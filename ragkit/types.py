@@ -20,6 +20,7 @@ Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
 Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query
 System = Callable[[Queries], Run]  # what an experiment compares: all that a query costs is inside
 LLM = Callable[[list[str]], list[str]]
+Scorer = Callable[[list[tuple[str, str]]], list[float]]  # (query, text) -> a score, higher is better
 
 
 PRIMARY = "nDCG@10"  # the measure of every verdict; trec_eval's: linear gain, log2 discount

@@ -32,6 +32,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "fuse": set[str](),
     "feedback": set[str](),
     "diversify": set[str](),
+    "rerank": set[str](),
     "evaluate": {"significance"},
     "prices": set[str](),
     "recordings": {"formats"},

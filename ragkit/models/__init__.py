@@ -2,21 +2,20 @@
 
 embedded: the encoder that needs no hub; encoders: that and any other; replay: recorded answers;
 live: asking a model that answers now (cohere_api, openai_api, local), with budget and failures;
-cache: what was computed once; answers: what was answered once.
+rerankers: late interaction and cross-encoders; cache: what was computed once; answers: what was answered once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ragkit import recordings
-from ragkit.models import cohere_api, embedded, encoders, local, openai_api, replay
+from ragkit.models import cohere_api, embedded, encoders, local, openai_api, replay, rerankers
 from ragkit.models.encoders import TextEncoder, fingerprint
 from ragkit.models.live import Live, Settings
-from ragkit.types import LLM, RagkitError
+from ragkit.types import LLM, RagkitError, Scorer
 
-__all__ = ["Settings", "cohere_rerank", "encoder", "fingerprint", "llm"]
+__all__ = ["Settings", "cohere_rerank", "cross_encoder", "encoder", "fingerprint", "llm", "maxsim"]
 
 LLMS = ("recorded", "recorded:<model>", "cohere:<model>", "openai:<model>", "openai:<model>@<base-url>",
         "hf:<model or folder>")  # fmt: skip
@@ -66,9 +65,23 @@ def llm(name: str = "recorded", collection: str = "larkfield", settings: Setting
     raise RagkitError(f"models.llm: {name!r} is not known: expected {', '.join(LLMS)}")
 
 
-def cohere_rerank(
-    model: str = "rerank-v3.5", settings: Settings | None = None
-) -> Callable[[list[tuple[str, str]]], list[float]]:
+def maxsim(precision: str = "f32") -> rerankers.MaxSim:
+    """The embedded reranker: late interaction over the token vectors of all-MiniLM-L6-v2.
+
+    Nothing is loaded before something has to be scored. Raises RagkitError for an unknown precision.
+    """
+    return rerankers.MaxSim(encoder(precision=precision).precision)
+
+
+def cross_encoder(name: str) -> rerankers.CrossEncoder:
+    """A folder with a cross-encoder of sentence-transformers, or its name on the Hugging Face hub.
+
+    `Unavailable`, when it is first used, if the weights are not to be had.
+    """
+    return rerankers.CrossEncoder(name)
+
+
+def cohere_rerank(model: str = "rerank-v3.5", settings: Settings | None = None) -> Scorer:
     """Cohere's reranker, a Scorer: (query, text) pairs to scores in [0, 1], one search a query.
 
     Scores are kept in the cache of answers. Raises `Unavailable` without CO_API_KEY when it is first used.
