@@ -19,7 +19,7 @@ _CITATION = re.compile(
     r"\s*\[([^\[\]\s]+(?:[,;] ?[^\[\]\s]+)*)\](?!\()"
 )  # [doc_id] or [a, b]; no Markdown link
 _DASH = re.compile("[\u2010-\u2015\u2212]")
-_DECLINED = re.compile(r"i (?:don['\u2019]t|do not) know\s*(?:[.!,;:].*)?", re.IGNORECASE | re.DOTALL)
+_DECLINED = re.compile(r"i (?:don['\u2019]t|do not) know\s*(?:[.!].*)?", re.IGNORECASE | re.DOTALL)
 
 
 def containment(text: str, accepted: Sequence[str], all_of: bool = False) -> float:
@@ -86,7 +86,7 @@ def citation_recall(doc_ids: Iterable[str], judged: Mapping[str, int], parts: Se
 
 
 def declined(answer: str) -> bool:
-    """Whether an answer is empty, or begins with "I don't know" and a stop; citations aside."""
+    """Whether an answer is empty, or begins with the sentence "I don't know"; citations aside."""
     bare = uncited(answer).strip()
     return not bare or _DECLINED.fullmatch(bare) is not None
 

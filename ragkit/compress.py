@@ -35,7 +35,7 @@ class Sentences:
         self.size_bytes = self.vectors.nbytes
 
     def score(self, vectors: Vectors, run: Run, k: int, weight: float = 0.0) -> Run:
-        """The sentences of the first k documents: cosine to the question plus `weight` x the document's score.
+        """The sentences of the first k documents: cosine with the question + `weight` x its document's score.
 
         The inner product of question and sentence is the score of RECOMP's extractive compressor (Xu et al.
         2023, section 3.1); there the encoder is trained on what helps the reader, here it is taken as it is.
@@ -58,7 +58,7 @@ class Sentences:
         return ordered
 
     def write(self, chosen: Run) -> Answers:
-        """The context that a reader is given: the chosen sentences, under [doc_id] and title of each document.
+        """The context that a reader is given: the chosen sentences, under [doc_id] and title of a document.
 
         Documents stand in the order of their best sentence, sentences as they follow each other in theirs.
         """

@@ -141,6 +141,7 @@ def test_citation_recall_asks_for_all_parts_or_for_one_document_of_the_highest_g
         ("i don\u2019t know", True),
         ("I do not know. The documents do not say.", True),
         ("I don't know the exact figure, but 25 days.", False),
+        ("I don't know; presumably 25 days.", False),
         ("25 days", False),
         ("Add a second key. The exact steps I don't know.", False),
     ],
