@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ragkit.types import Answers, Collection, RagkitError
+from ragkit.types import Answers, Collection, Queries, RagkitError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -20,6 +20,21 @@ _CITATION = re.compile(
 )  # [doc_id] or [a, b]; no Markdown link
 _DASH = re.compile("[\u2010-\u2015\u2212]")
 _DECLINED = re.compile(r"i (?:don['\u2019]t|do not) know\s*(?:[.!].*)?", re.IGNORECASE | re.DOTALL)
+
+
+def accepted(query_ids: Queries, collection: Collection) -> dict[str, tuple[list[str], bool]]:
+    """The accepted answers of each question that has some, and whether all of them are needed (`all_of`).
+
+    Raises RagkitError where none of the questions has any.
+    """
+    known = {q: collection.answers[q] for q in query_ids if collection.answers.get(q)}
+    if not known:
+        raise RagkitError(
+            f"{collection.name!r}, split {collection.split!r}: none of {len(query_ids)} questions has an "
+            'accepted answer, so answers cannot be measured: expected metadata like {"answers": ["25 days"]} '
+            "in queries.jsonl; take a collection that has them (larkfield)"
+        )
+    return {q: (given, bool(collection.query_info.get(q, {}).get("all_of"))) for q, given in known.items()}
 
 
 def containment(text: str, accepted: Sequence[str], all_of: bool = False) -> float:
@@ -107,31 +122,31 @@ def scored(answers: Answers, collection: Collection) -> DataFrame:
     """
     import pandas as pd
 
-    accepted = _accepted(answers, collection)
+    known = accepted(answers, collection)
     matching = {PRIMARY: containment, "token F1": token_f1, "exact match": exact_match}
     rows: list[tuple[str, str, float]] = []
     for name, measure in matching.items():
-        rows += [(q, name, measure(uncited(answers[q]), *known)) for q, known in accepted.items()]
-    for query_id, answer in answers.items():
-        if query_id in collection.answerable:
-            judged, given = collection.qrels[query_id], cited(answer)
-            parts = collection.query_info.get(query_id, {}).get("parts") or ()
-            rows.append((query_id, "citation precision", citation_precision(given, judged)))
-            rows.append((query_id, "citation recall", citation_recall(given, judged, parts)))
-    rows += [(q, "declined, answerable", float(declined(answers[q]))) for q in accepted]
+        rows += [(q, name, measure(uncited(answers[q]), *wanted)) for q, wanted in known.items()]
+    for query_id in [q for q in collection.answerable if q in answers]:
+        judged, given = collection.qrels[query_id], cited(answers[query_id])
+        parts = collection.query_info.get(query_id, {}).get("parts") or ()
+        rows.append((query_id, "citation precision", citation_precision(given, judged)))
+        rows.append((query_id, "citation recall", citation_recall(given, judged, parts)))
+    rows += [(q, "declined, answerable", float(declined(answers[q]))) for q in known]
     silent = [q for q in answers if _unanswerable(q, collection)]
     rows += [(q, "declined, unanswerable", float(declined(answers[q]))) for q in silent]
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
-def balanced(answers: Answers, collection: Collection) -> float:
-    """The mean of containment on answerable questions and of declining on unanswerable ones, for tuning.
+def right(answers: Answers, collection: Collection) -> float:
+    """The share of questions handled right, for tuning: the answer is contained, or rightly declined.
 
-    The two kinds weigh alike, however many there are of each; where a collection has no unanswerable
-    question, containment alone. Raises RagkitError for a collection without accepted answers.
+    Over the questions with accepted answers and the unanswerable ones together, in the numbers in which
+    they are asked, as SQuAD 2.0 counts (Rajpurkar et al. 2018, Know What You Don't Know). Raises
+    RagkitError for a collection without accepted answers.
     """
-    means = scored(answers, collection).groupby("measure")["value"].mean()
-    return float(means[[name for name in (PRIMARY, "declined, unanswerable") if name in means]].mean())
+    values = scored(answers, collection)
+    return float(values.loc[values["measure"].isin([PRIMARY, "declined, unanswerable"]), "value"].mean())
 
 
 def in_context(contexts: Answers, collection: Collection, tokens: Callable[[str], float]) -> DataFrame:
@@ -142,28 +157,16 @@ def in_context(contexts: Answers, collection: Collection, tokens: Callable[[str]
     """
     import pandas as pd
 
-    accepted = _accepted(contexts, collection)
-    rows = [(q, IN_CONTEXT, containment(uncited(contexts[q]), *known)) for q, known in accepted.items()]
-    rows += [(q, "tokens", tokens(contexts[q])) for q in accepted]
+    known = accepted(contexts, collection)
+    rows = [(q, IN_CONTEXT, containment(uncited(contexts[q]), *wanted)) for q, wanted in known.items()]
+    rows += [(q, "tokens", tokens(contexts[q])) for q in known]
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
 def answer_in_context(contexts: Answers, collection: Collection) -> float:
     """The share of questions with accepted answers whose answer stands in their context, for tuning."""
-    accepted = _accepted(contexts, collection)
-    return sum(containment(uncited(contexts[q]), *known) for q, known in accepted.items()) / len(accepted)
-
-
-def _accepted(answers: Answers, collection: Collection) -> dict[str, tuple[list[str], bool]]:
-    """The accepted answers of each question that has some, and whether all of them are needed."""
-    known = {q: collection.answers[q] for q in answers if collection.answers.get(q)}
-    if not known:
-        raise RagkitError(
-            f"{collection.name!r}, split {collection.split!r}: none of {len(answers)} questions has an "
-            'accepted answer, so answers cannot be measured: expected metadata like {"answers": ["25 days"]} '
-            "in queries.jsonl; take a collection that has them (larkfield)"
-        )
-    return {q: (given, bool(collection.query_info.get(q, {}).get("all_of"))) for q, given in known.items()}
+    known = accepted(contexts, collection)
+    return sum(containment(uncited(contexts[q]), *wanted) for q, wanted in known.items()) / len(known)
 
 
 def _unanswerable(query_id: str, collection: Collection) -> bool:

@@ -13,8 +13,9 @@ class Sentences:
     """The sentences of a corpus and their vectors: an index beside that of the documents.
 
     `split` gives the sentences of a text (of a table its rows); those without a letter or digit are left
-    out. A title is no sentence: it stands in front of each one while that is encoded. `texts`: sentence_id ->
-    text, in reading order; `parents`: sentence_id -> doc_id; `vectors`: (sentences, dim) float32.
+    out, and so is the title. A sentence's vector is the mean of its own and its title's, of length 1: what
+    "it" or a bare row of a table is about stands in the title, and each title is encoded once. `texts`:
+    sentence_id -> text, in reading order; `parents`: sentence_id -> doc_id; `vectors`: (sentences, dim).
     """
 
     def __init__(
@@ -30,8 +31,14 @@ class Sentences:
                 self._rows[doc_id].append(len(self.texts))
                 self.texts[f"{doc_id}#{n}"], self.parents[f"{doc_id}#{n}"] = sentence, doc_id
         self._ids = list(self.texts)
-        titled = [f"{self.titles[self.parents[s]]}\n{text}" for s, text in self.texts.items()]
-        self.vectors, self.build_seconds = encoder.documents(titled)
+        of_sentences, self.build_seconds = encoder.documents(list(self.texts.values()))
+        self.vectors = np.array(of_sentences)
+        if named := {doc_id: title for doc_id, title in self.titles.items() if title and self._rows[doc_id]}:
+            of_titles, seconds = encoder.documents(list(named.values()))
+            for doc_id, vector in zip(named, of_titles, strict=True):
+                self.vectors[self._rows[doc_id]] += vector
+            self.vectors /= np.linalg.norm(self.vectors, axis=1, keepdims=True)
+            self.build_seconds += seconds
         self.size_bytes = self.vectors.nbytes
 
     def score(self, vectors: Vectors, run: Run, k: int, weight: float = 0.0) -> Run:
@@ -103,3 +110,11 @@ def within(ranked: Run, sentences: Sentences, budget: float, tokens: Callable[[s
                 named.add(doc_id)
                 kept[query_id][sentence_id] = scores[sentence_id]
     return kept
+
+
+def among(run: Run, sentences: Run) -> Run:
+    """The scores that `run` gives to those of its sentences that `sentences` holds; 0 where it gives none."""
+    return {
+        query_id: {s: run.get(query_id, {}).get(s, 0.0) for s in scores}
+        for query_id, scores in sentences.items()
+    }

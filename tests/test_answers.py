@@ -6,13 +6,13 @@ import pytest
 
 from ragkit import answers, data, evaluate, prices
 from ragkit.answers import (
-    balanced,
     citation_precision,
     citation_recall,
     cited,
     containment,
     declined,
     exact_match,
+    right,
     scored,
     token_f1,
     uncited,
@@ -190,7 +190,8 @@ def test_a_question_that_merely_lacks_judgments_is_not_held_for_unanswerable() -
 def test_a_collection_without_answers_is_refused_in_one_line() -> None:
     collection = data.load(str(SCIFACT), "test", max_queries=3)
     said = dict.fromkeys(collection.queries, "yes")
-    for measure in (scored, balanced, answers.answer_in_context):
+    assert answers.accepted({"days": "", "dental": ""}, LEAVE) == {"days": (["25 days", "five weeks"], False)}
+    for measure in (answers.accepted, scored, right, answers.answer_in_context):
         with pytest.raises(
             RagkitError, match=r"scifact.*none of 3 questions has an accepted answer.*expected"
         ):
@@ -199,11 +200,12 @@ def test_a_collection_without_answers_is_refused_in_one_line() -> None:
         answers.in_context(said, collection, prices.tokens)
 
 
-def test_balanced_weighs_the_answerable_and_the_unanswerable_alike() -> None:
-    assert balanced(SAID, LEAVE) == (1 / 2 + 1) / 2
-    assert balanced(SAID | {"dental": "gold"}, LEAVE) == (1 / 2 + 0) / 2
+def test_right_counts_each_question_once_contained_or_rightly_declined() -> None:
+    assert right(SAID, LEAVE) == pytest.approx((1 + 0 + 1) / 3)  # days, how, dental
+    assert right(SAID | {"dental": "gold"}, LEAVE) == pytest.approx(1 / 3)
+    assert right(dict.fromkeys(LEAVE.queries, ""), LEAVE) == pytest.approx(1 / 3)  # silence is right once
     only = {"days": SAID["days"], "how": SAID["how"]}
-    assert balanced(only, LEAVE) == 1 / 2  # no unanswerable question: containment alone
+    assert right(only, LEAVE) == 1 / 2  # no unanswerable question: containment alone
 
 
 def test_in_context_looks_for_the_answer_in_what_a_reader_is_given_and_counts_its_tokens() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ragkit.compress import Sentences, within
+from ragkit.compress import Sentences, among, within
 from ragkit.types import RagkitError, Run, ranking
 from tests.toy import BagOfLetters
 
@@ -41,9 +41,18 @@ def test_titles_are_no_sentences_and_neither_is_what_has_no_letter_or_digit(inde
     assert index.size_bytes == 4 * 26 * 4  # sentences x letters x float32
 
 
-def test_a_sentence_is_encoded_with_its_title_in_front(index: Sentences) -> None:
-    expected = BagOfLetters().queries(["Pay\nBy bank."])[0]
-    assert np.array_equal(index.vectors[3], expected)
+def test_the_vector_of_a_sentence_is_the_mean_of_its_own_and_its_titles(index: Sentences) -> None:
+    title, sentence = BagOfLetters().queries(["Pay", "By bank."])
+    assert index.vectors[3] == pytest.approx((title + sentence) / np.linalg.norm(title + sentence))
+    bare = Sentences({"d": "By bank."}, stops, {}, BagOfLetters())  # no title: its own alone
+    assert bare.vectors[0] == pytest.approx(sentence)
+    assert bare.titles == {"d": ""}
+
+
+def test_a_document_without_sentences_has_none_to_score(index: Sentences) -> None:
+    found: Run = {"q": {"title": 1.0, "empty": 0.5}}
+    assert index.score({"q": index.vectors[0]}, found, k=2) == {"q": {}}
+    assert index.in_order(found, k=2) == {"q": {}}
 
 
 def test_score_is_the_cosine_plus_the_weighted_score_of_the_document(index: Sentences) -> None:
@@ -104,3 +113,12 @@ def test_what_is_written_of_it_never_exceeds_the_budget(index: Sentences) -> Non
 def test_a_budget_of_nothing_is_refused(index: Sentences) -> None:
     with pytest.raises(RagkitError, match="budget of 0 tokens"):
         within(RUN, index, 0, words)
+
+
+def test_among_gives_the_same_sentences_other_scores() -> None:
+    run: Run = {"q": {"pay#0": 7.0, "leave#0": 5.0}}
+    assert among(run, {"q": {"pay#0": 0.1, "pay#1": 0.2}, "none": {"pay#1": 1.0}}) == {
+        "q": {"pay#0": 7.0, "pay#1": 0.0},
+        "none": {"pay#1": 0.0},
+    }
+    assert among(run, {}) == {}
