@@ -43,8 +43,9 @@ def containment(text: str, accepted: Sequence[str], all_of: bool = False) -> flo
     As whole words; upper and lower case, white space, kinds of dashes and Markdown's asterisks aside.
     """
     plain = _plain(text)
-    found = (re.search(rf"(?<!\w){re.escape(_plain(answer))}(?!\w)", plain) for answer in accepted)
-    return float(bool(accepted) and (all(found) if all_of else any(found)))
+    wanted = [_plain(answer) for answer in accepted]
+    found = (bool(a) and re.search(rf"(?<!\w){re.escape(a)}(?!\w)", plain) is not None for a in wanted)
+    return float(bool(wanted) and (all(found) if all_of else any(found)))
 
 
 def exact_match(text: str, accepted: Sequence[str], all_of: bool = False) -> float:
@@ -149,17 +150,20 @@ def right(answers: Answers, collection: Collection) -> float:
     return float(values.loc[values["measure"].isin([PRIMARY, "declined, unanswerable"]), "value"].mean())
 
 
-def in_context(contexts: Answers, collection: Collection, tokens: Callable[[str], float]) -> DataFrame:
+def in_context(
+    contexts: Answers, collection: Collection, tokens: Callable[[str], float] | None = None
+) -> DataFrame:
     """`scored` for what a reader is given: whether the answer stands in it, and its length by `tokens`.
 
     "answer in context", the primary measure, is containment: no reader can quote an answer that is not
-    there. "tokens" is on the same questions. Raises RagkitError for a collection without accepted answers.
+    there. "tokens", where they are asked for, is on the same questions. Raises RagkitError for a
+    collection without accepted answers.
     """
     import pandas as pd
 
     known = accepted(contexts, collection)
     rows = [(q, IN_CONTEXT, containment(uncited(contexts[q]), *wanted)) for q, wanted in known.items()]
-    rows += [(q, "tokens", tokens(contexts[q])) for q in known]
+    rows += [(q, "tokens", tokens(contexts[q])) for q in known] if tokens else []
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 

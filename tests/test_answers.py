@@ -55,6 +55,7 @@ def values(given: Answers, collection: Collection = LEAVE) -> dict[tuple[str, st
         ("no figure", ["25 days", "figure"], 1),  # any of them
         ("25 days", [], 0),
         ("", ["25 days"], 0),
+        ("anything", ["**"], 0),  # an answer of which nothing is left is no answer
     ],
 )
 def test_containment_looks_for_whole_words_and_overlooks_how_they_are_written(
@@ -216,6 +217,7 @@ def test_in_context_looks_for_the_answer_in_what_a_reader_is_given_and_counts_it
         "measure": ["answer in context"] * 2 + ["tokens"] * 2,
         "value": [1.0, 0.0, 6.0, 2.0],
     }
+    assert answers.in_context(contexts, LEAVE)["measure"].unique().tolist() == ["answer in context"]
     assert answers.answer_in_context(contexts, LEAVE) == 1 / 2
 
 
