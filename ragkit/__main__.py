@@ -1,4 +1,4 @@
-"""The command line: python -m ragkit sweep | findings | publish | data check | trec export, import."""
+"""The command line: python -m ragkit sweep | record | findings | publish | data check | trec ..."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = plan.CHECKOUT) -> 
     """Run a command in the project at `root`; returns the exit status: 0 done, 1 runs failed, 2 bad input."""
     options = _parser().parse_args(arguments)
     try:
-        actions = {"sweep": _sweep, "findings": _findings, "publish": _publish, "check": _check,
-                   "export": _export, "import": _import, "judgments": _judgments}  # fmt: skip
+        actions = {"sweep": _sweep, "record": _record, "findings": _findings, "publish": _publish,
+                   "check": _check, "export": _export, "import": _import,
+                   "judgments": _judgments}  # fmt: skip
         return actions[options.action](options, root)
     except RagkitError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -51,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=_positive, default=sweep.cores(), help="runs at once (cores: %(default)s)"
     )
     made.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
+
+    live = commands.add_parser("record", help="run a notebook with a live model; keep its answers for replay")
+    live.add_argument("notebook", metavar="NOTEBOOK", help="41_hyde, 41 or a path")
+    live.add_argument("--llm", required=True, metavar="MODEL", help="cohere:<model> or another live one")
+    live.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUE,VALUE",
+                      help="values of another parameter")  # fmt: skip
+    live.add_argument("--budget", metavar="DOLLARS", help="of a run; none: no limit (default: 1.00)")
 
     found = commands.add_parser("findings", help="run 90_findings over the records and render it")
     found.add_argument("--published", action="store_true", help="over data/published instead of data/runs")
@@ -87,12 +95,7 @@ def _positive(text: str) -> int:
 
 
 def _sweep(options: argparse.Namespace, root: Path) -> int:
-    given: dict[str, str] = {}
-    for item in options.given:
-        name, equals, text = item.partition("=")
-        if not (equals and name) or name in given:
-            raise RagkitError(f"-p {item}: expected name=value or name=value,value, each name once")
-        given[name] = text
+    given = _given(options)
     planned = sweep.plan(options.notebooks, given, root)
     everything = not options.notebooks and not given and plan.findings_path(root).is_file()
     if options.dry_run:
@@ -128,6 +131,65 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
     if everything:
         print(f"findings: {_shown(sweep.render(planned[-1]))}")
     return 0
+
+
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    """The parameters given with -p, as written."""
+    given: dict[str, str] = {}
+    for item in options.given:
+        name, equals, text = item.partition("=")
+        if not (equals and name) or name in given:
+            raise RagkitError(f"-p {item}: expected name=value or name=value,value, each name once")
+        given[name] = text
+    return given
+
+
+def _record(options: argparse.Namespace, root: Path) -> int:
+    """Sweep a notebook with a live model; what it answered is then written beside the collection.
+
+    A run that is done is not made again: its answers lie in its folder.
+    """
+    from ragkit import models, recordings
+
+    given = _given(options)
+    if recordings.file_of(root, options.llm) or "llm" in given:
+        raise RagkitError(f"record: expected one live model, and in --llm: {', '.join(models.LLMS[2:])}")
+    if options.budget is not None:
+        os.environ["RAGKIT_BUDGET"] = options.budget  # of the process that runs the notebook
+    models.llm(options.llm)  # refuses another name, and a budget that is none
+    for run in sweep.plan([options.notebook], given, root):
+        if not {"llm", "collection"} <= run.values.keys():
+            raise RagkitError(f"{run.notebook.stem} has no parameters llm and collection: nothing to record")
+    planned = sweep.plan([options.notebook], given | {"llm": options.llm}, root)
+    model = recordings.model_of(options.llm)
+    files = {run: _collection(run) / recordings.file_name("recordings", model) for run in planned}
+    with _interruptible():
+        failures = sweep.run(planned, 1, root)
+    for run, file in files.items():
+        answers = run.folder / recordings.file_name("answers", model)
+        if run.done and not answers.is_file():
+            raise RagkitError(f"{run}: it asked its model nothing, so there is nothing to record")
+        if run.done:
+            held, new = recordings.merge(file, recordings.read_answers(answers).values())
+            print(f"{_shown(file)}: {held} answers, {new} of them new")
+    if failures:
+        print(f"{len(failures)} failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+        return 1
+    again = [f"-p {shlex.quote(item)}" for item in [*options.given, f"llm=recorded:{model}"]]
+    print(f"without a key: python -m ragkit sweep {options.notebook} {' '.join(again)}")
+    return 0
+
+
+def _collection(run: plan.Planned) -> Path:
+    """The folder of a run's collection; a default that is a path is relative to the notebook."""
+    from ragkit import formats
+
+    value = str(run.values["collection"])
+    path = run.notebook.parent / value
+    folder = formats.folder(str(path) if "/" in value and path.is_dir() else value)
+    if folder is None:
+        raise RagkitError(f"collection={value}: an id of ir_datasets has no folder to write recordings to")
+    return folder
 
 
 def _findings(options: argparse.Namespace, root: Path) -> int:

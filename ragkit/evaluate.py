@@ -324,7 +324,7 @@ def _timed(
                 start = time.perf_counter()
                 system({query_id: collection.queries[query_id]})
                 wall = time.perf_counter() - start
-            seconds.append(wall + used.seconds)
+            seconds.append(wall + used.seconds - used.waited)
     return seconds, total
 
 

@@ -233,16 +233,16 @@ def parts_of(
         "files": {n: hash_path(p) for n, p in paths.items() if n not in ("collection", "records")},
     }
     if "collection" in values:
-        from ragkit import data, formats
+        from ragkit import data, formats, recordings
 
         name = str(paths.get("collection", values["collection"]))
         parts["collection"] = data.fingerprint(name)
         available = data.splits(name)
         if "split" in values and available and values["split"] not in available:
             raise RagkitError(f"split={values['split']}: {name} has the splits {', '.join(available)}")
-        if "llm" in values:
-            recordings = (formats.folder(name) or root) / "recordings.jsonl"
-            parts["recordings"] = hash_path(recordings) if recordings.is_file() else "none"
+        replayed = recordings.file_of(formats.folder(name) or root, str(values.get("llm", "")))
+        if replayed is not None:  # a live model has no hash: its name is among the parameters
+            parts["recordings"] = hash_path(replayed) if replayed.is_file() else "none"
     if "records" in paths:
         found = [folder / "run.json" for folder in record.newest(paths["records"])]
         parts["records"] = sorted(json.loads(file.read_text("utf-8"))["key"] for file in found)

@@ -1,7 +1,11 @@
-"""What language models cost, as their makers and hosts published it: a dated table."""
+"""What language models cost, as their makers and hosts published it: a dated table.
+
+To add a model: one line in PRICES, with who says so and when.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where tokens were not recorded
@@ -9,23 +13,33 @@ CHARACTERS_A_TOKEN = 4.0  # of English, where tokens were not recorded
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars per million tokens, seconds to the first token, tokens a second after it; who says so, when."""
+    """Dollars per million tokens and per 1,000 searches; who says so, when.
+
+    first_token (seconds) and tokens_a_second: for a model that answers are modelled on; else not known.
+    """
 
     dollars_in: float
     dollars_out: float
-    first_token: float
-    tokens_a_second: float
     source: str
-    date: str
+    date: str  # of the look-up, or of the source where it gives one
+    searches: float = 0.0
+    first_token: float = math.nan
+    tokens_a_second: float = math.nan
 
-    def dollars(self, tokens_in: float, tokens_out: float) -> float:
+    def dollars(self, tokens_in: float, tokens_out: float, searches: float = 0) -> float:
         """Of one call."""
-        return (tokens_in * self.dollars_in + tokens_out * self.dollars_out) / 1e6
+        return (tokens_in * self.dollars_in + tokens_out * self.dollars_out) / 1e6 + (
+            searches * self.searches / 1000
+        )
 
     def seconds(self, tokens_out: float) -> float:
-        """Of one call, on a host that does nothing else."""
+        """Of one call, on a host that does nothing else; nan where nobody measured it."""
         return self.first_token + tokens_out / self.tokens_a_second
 
+
+_BIFROST = "Cohere's price, as the model library of Bifrost (Maxim) lists it"
+_PUTER = "Cohere's price list, as Puter's tutorial on Cohere's prices shows it"
+_OPENAI = "OpenAI's price list, as Aumiqx's guide to it shows it; DeployBase's of March has the same"
 
 PRICES = {
     "command-r-08-2024": Price(
@@ -36,8 +50,24 @@ PRICES = {
         source="dollars: Cohere's price list, as docs.flexprice.io shows it; seconds: Oracle's benchmark of "
         "the model on one small unit, one request at a time, prompts of 480 and answers of 300 tokens",
         date="2026-11-11",
-    )
-}
+    ),
+    "command-a-03-2025": Price(2.50, 10.00, f"{_BIFROST}; Glama has the same", "2026-11-22"),
+    "command-r-plus-08-2024": Price(2.50, 10.00, _BIFROST, "2026-11-22"),
+    "command-r7b-12-2024": Price(0.0375, 0.15, _PUTER, "2026-06"),
+    "rerank-v3.5": Price(
+        0, 0, "Cohere's price, as MemberJunction's page on its Cohere reranker quotes it", "2026-04",
+        searches=2.00,
+    ),
+    "rerank-v4.0-fast": Price(0, 0, _PUTER, "2026-06", searches=2.00),
+    "rerank-v4.0-pro": Price(0, 0, _PUTER, "2026-06", searches=2.50),
+    "embed-v4.0": Price(0.12, 0, f"{_PUTER}; Bifrost has the same", "2026-06"),
+    "gpt-4.1": Price(2.00, 8.00, _OPENAI, "2026-04"),
+    "gpt-4.1-mini": Price(0.40, 1.60, _OPENAI, "2026-04"),
+    "gpt-4.1-nano": Price(0.10, 0.40, _OPENAI, "2026-04"),
+    "gpt-4o": Price(2.50, 10.00, _OPENAI, "2026-04"),
+    "gpt-4o-mini": Price(0.15, 0.60, _OPENAI, "2026-04"),
+}  # fmt: skip
+FREE = Price(0, 0, "a model on this machine", "")
 
 
 def tokens(text: str) -> float:

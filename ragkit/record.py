@@ -25,15 +25,15 @@ def save(
     costs: pd.DataFrame,
     figures: Mapping[str, Figure],
     noted: Mapping[str, float | str],
-    headline: Sequence[str] = (),
+    headline: Sequence[str] | None = None,
 ) -> None:
     """Leave tables, figures and facts (`noted`: other numbers that the prose names) in this run's folder.
 
-    `headline`: the systems that answer the notebook's question, which the findings draw; none named: all
-    that were compared. The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves
+    `headline`: the systems that answer the notebook's question, which the findings draw; None: all that
+    were compared. The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves
     nothing. Raises RagkitError for a headline that is no system.
     """
-    if unknown := sorted(set(headline) - set(comparison.results["system"])):
+    if unknown := sorted(set(headline or ()) - set(comparison.results["system"])):
         raise RagkitError(f"record.save: headline {unknown}: expected some of the systems compared")
     if "RAGKIT_RUN_DIR" not in os.environ:
         return
@@ -55,7 +55,7 @@ def save(
         table.to_parquet(folder / f"{name}.parquet", index=False)
     save_figures(figures)
     usage = {system: vars(used) for system, used in comparison.usage.items()}
-    outcome = {"baseline": comparison.baseline, "primary": comparison.primary, "headline": list(headline),
+    outcome = {"baseline": comparison.baseline, "primary": comparison.primary, "headline": headline,
                "collection": comparison.collection, "split": comparison.split,
                "not_run": comparison.not_run, "facts": dict(noted), "usage": usage}  # fmt: skip
     (folder / "outcome.json").write_text(json.dumps(outcome, indent=1, sort_keys=True) + "\n")
@@ -101,10 +101,10 @@ class Record:
 
     @property
     def headline(self) -> pd.DataFrame:
-        """Of `primary` the systems that answer the notebook's question: those it named, or all compared."""
+        """Of `primary` the systems that answer the notebook's question: those it names, or all compared."""
         named = self.run["outcome"]["headline"]
         rows = self.primary.dropna(subset=["difference"])
-        return rows[rows["system"].isin(named)] if named else rows
+        return rows if named is None else rows[rows["system"].isin(named)]
 
     @property
     def primary(self) -> pd.DataFrame:

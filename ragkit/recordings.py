@@ -1,15 +1,25 @@
-"""Recorded answers of a language model, by the full prompt that each answers."""
+"""Recorded answers of a language model, by the full prompt that each answers.
+
+recordings.jsonl beside a collection holds answers by question and task, with no price. What was asked of
+a live model has another form, one for the cache and for what `record` writes: a line an answer (`Answer`),
+under the hash of its prompt. The prompt itself, which may hold documents of somebody else, is not stored.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ragkit import formats
 from ragkit.types import RagkitError
 
 VARIATIONS = 4  # wordings that multi_query was always asked for
+QUESTION = 200  # characters of a prompt's last line that are kept, for a person who reads the file
 
 
 @dataclass(frozen=True)
@@ -58,3 +68,93 @@ def _texts(folder: Path) -> dict[str, str]:
     files = [folder / f"{name}.jsonl" for name in ("queries", "variants", "messages")]
     lines = [formats.read_lines(file, formats.raise_it) for file in files if file.is_file()]
     return {query_id: line.text for part in lines for query_id, line in part.items()}
+
+
+# --- answers of live models -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered, and what it used: tokens as it counts them, dollars, seconds of waiting.
+
+    dollars is None where the price was not known.
+    """
+
+    key: str
+    model: str  # as models.llm names it: cohere:command-a-03-2025
+    parameters: Mapping[str, Any]  # that the answer depends on: temperature, max_tokens
+    question: str  # the end of the prompt
+    answer: str
+    tokens_in: int
+    tokens_out: int
+    dollars: float | None
+    seconds: float
+
+
+def key_of(model: str, parameters: Mapping[str, Any], prompt: str) -> str:
+    """SHA-256 of model, parameters and the full prompt, as 64 hex digits."""
+    text = json.dumps([model, parameters, prompt], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def question_of(prompt: str) -> str:
+    """The last line of a prompt, 200 characters at most."""
+    return (prompt.strip().splitlines() or [""])[-1][:QUESTION]
+
+
+def model_of(llm: str) -> str:
+    """The bare name of a live model: of cohere:<model>, openai:<model>@<base-url>, hf:<folder>/<model>."""
+    how, _, model = llm.partition(":")
+    if how == "openai":
+        return re.sub(r"@\w+://.*", "", model)
+    return Path(model).name if how == "hf" else model
+
+
+def file_name(kind: str, model: str) -> str:
+    """answers-<model>.jsonl or recordings-<model>.jsonl, in letters that every file system takes."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9@.-]', '_', model)}.jsonl"
+
+
+def file_of(folder: Path, llm: str) -> Path | None:
+    """The file that "recorded" or "recorded:<model>" replays; None for a live model."""
+    how, _, model = llm.partition(":")
+    if how != "recorded":
+        return None
+    return folder / (file_name("recordings", model) if model else "recordings.jsonl")
+
+
+def line_of(answer: Answer) -> str:
+    return json.dumps(asdict(answer), ensure_ascii=False) + "\n"
+
+
+def parse(line: str, where: str) -> Answer:
+    """The answer in a line of a file; `where` (file and line) is what the error begins with."""
+    try:
+        answer = Answer(**json.loads(line))
+        if not all(isinstance(text, str) for text in (answer.key, answer.model, answer.answer)):
+            raise TypeError
+    except (TypeError, ValueError):
+        raise RagkitError(
+            f"{where}: not an answer of a model: expected a JSON object with "
+            f"{', '.join(field.name for field in fields(Answer))}; remove the line, and it is asked again"
+        ) from None
+    return answer
+
+
+def read_answers(path: Path) -> dict[str, Answer]:
+    """key -> answer. Raises RagkitError for a line that is none."""
+    lines = formats.decoded(path, formats.raise_it).split("\n")
+    found = (parse(line, f"{path}, line {i}") for i, line in enumerate(lines, start=1) if line.strip())
+    return {answer.key: answer for answer in found}
+
+
+def merge(path: Path, answers: Iterable[Answer]) -> tuple[int, int]:
+    """Write answers into a file of recordings, sorted by key; returns how many it holds, how many are new.
+
+    An answer to the same prompt that stands there already gives way.
+    """
+    before = read_answers(path) if path.is_file() else {}
+    after = before | {answer.key: answer for answer in answers}
+    path.with_suffix(".new").write_text("".join(line_of(after[key]) for key in sorted(after)), "utf-8")
+    path.with_suffix(".new").replace(path)
+    return len(after), len(after.keys() - before.keys())

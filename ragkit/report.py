@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 SHOWN = {"R@5": "R@5", "RR": "MRR", "AllParts@5": "all parts@5", "Judged@10": "judged@10",
          "nDCG@10 judged": "nDCG@10 judged"}  # fmt: skip
 HOUSE_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-               "axes.grid": True, "grid.alpha": 0.25,
-               "savefig.dpi": 150, "savefig.bbox": "tight"}  # fmt: skip
+               "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
 COLORS = ("#1b6ca8", "#c8553d", "#4f8a4c", "#8a6bb1", "#b08900", "#5a5a5a")
 
 

@@ -20,6 +20,7 @@ Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
 Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query
 System = Callable[[Queries], Run]  # what an experiment compares: all that a query costs is inside
 LLM = Callable[[list[str]], list[str]]
+Scorer = Callable[[list[tuple[str, str]]], list[float]]  # (query, text) -> a score, higher is better
 
 
 PRIMARY = "nDCG@10"  # the measure of every verdict; trec_eval's: linear gain, log2 discount
@@ -89,6 +90,7 @@ class Usage:
     tokens_out: int = 0
     dollars: float = 0.0
     seconds: float = 0.0  # spent waiting for the model, as it was when the answer was first made
+    waited: float = 0.0  # of these seconds, those that the caller's own clock has seen (a live answer)
     modelled: int = 0  # calls of whose tokens, dollars and seconds the price table is the only source
 
 

@@ -621,6 +621,20 @@ def test_the_measures_begin_with_the_primary_one() -> None:
     assert evaluate.MEASURES[0] == PRIMARY == "nDCG@10"
 
 
+def test_seconds_that_the_clock_saw_are_counted_once() -> None:
+    def live(queries: Queries) -> Run:
+        spend(Usage(1, seconds=100.0, waited=100.0))  # a live answer: the clock has run meanwhile
+        return {}
+
+    def replayed(queries: Queries) -> Run:
+        spend(Usage(1, seconds=100.0))
+        return {}
+
+    table = costs({"live": live, "replayed": replayed}, judged({"q": {"d00": 1}}), {})
+    seconds = dict(zip(table["system"], table["seconds_median"], strict=True))
+    assert seconds["live"] < 50 < 100 < seconds["replayed"]
+
+
 def said(answers: Answers, collection: Collection) -> pd.DataFrame:
     """Right: the answer is "yes", on questions with an answer; Silent: no answer, on all questions."""
     rows = [(q, "Right", float(answers[q] == "yes")) for q in collection.answerable]
@@ -641,7 +655,10 @@ def test_answers_are_compared_by_hand_each_measure_where_it_applies() -> None:
     assert (good.n, good.wins, good.losses, good.ties) == (3, 2, 0, 1)
     assert good.difference == pytest.approx(2 / 3)
     assert row(comparison.results, "good", "Silent").value == 1 / 4  # q3
-    assert row(comparison.results, "absent", "Right").verdict == "not run: needs COHERE_API_KEY in the environment"
+    assert (
+        row(comparison.results, "absent", "Right").verdict
+        == "not run: needs COHERE_API_KEY in the environment"
+    )
     assert comparison.answers["good"]["q4"] == "yes"
     assert math.isnan(row(comparison.results, "good", "Silent").p)  # one family: the primary measure
 

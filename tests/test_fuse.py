@@ -4,7 +4,7 @@ from ranx import Run as RanxRun
 from ranx import fuse as ranx_fuse
 
 from ragkit import fuse
-from ragkit.types import RagkitError, Run
+from ragkit.types import RagkitError, Run, ranking
 
 
 def test_rrf_adds_reciprocal_ranks() -> None:
@@ -15,6 +15,22 @@ def test_rrf_adds_reciprocal_ranks() -> None:
 
 def test_rrf_breaks_ties_of_a_run_by_doc_id() -> None:
     assert fuse.rrf([{"q": {"a": 1.0, "b": 1.0}}], k=1)["q"] == {"b": 1 / 2, "a": 1 / 3}
+
+
+def test_union_lets_the_runs_take_turns_and_keeps_a_documents_best_rank() -> None:
+    runs: list[Run] = [{"q": {"a": 9.0, "b": 5.0, "c": 1.0}}, {"q": {"c": 0.2, "a": 0.1}}]
+    # turns: a first of run 1, c first of run 2, b second of run 1, a again, c again
+    fused = fuse.union(runs)["q"]
+    assert fused == pytest.approx({"a": 1 / 1, "c": 1 / 2, "b": 1 / 3})
+
+
+def test_union_of_a_run_with_itself_or_with_nothing_keeps_its_order() -> None:
+    run: Run = {"q": {"a": 1.0, "b": 1.0, "c": 2.0}, "none": {}}
+    nothing: Run = {"q": {}, "none": {}}
+    for runs in ([run], [run, run, run], [run, nothing]):
+        fused = fuse.union(runs)
+        assert ranking(fused["q"]) == ["c", "b", "a"]  # the tie as everywhere: by doc_id
+        assert fused["none"] == {}
 
 
 def test_minmax_scales_each_run_and_weighs_it() -> None:
@@ -49,6 +65,7 @@ def test_fusion_agrees_with_ranx_on_random_runs() -> None:
 def test_inputs_are_not_changed() -> None:
     run: Run = {"q": {"a": 1.0}}
     fuse.rrf([run, run])
+    fuse.union([run, run])
     fuse.minmax([run, run], [1, 1])
     assert run == {"q": {"a": 1.0}}
 
@@ -56,6 +73,8 @@ def test_inputs_are_not_changed() -> None:
 def test_runs_of_different_queries_or_weights_are_refused() -> None:
     with pytest.raises(RagkitError, match=r"different queries.*'b'"):
         fuse.rrf([{"a": {}}, {"b": {}}])
+    with pytest.raises(RagkitError, match=r"different queries.*'b'"):
+        fuse.union([{"a": {}}, {"b": {}}])
     with pytest.raises(RagkitError, match="2 runs, 1 weights"):
         fuse.minmax([{"a": {}}, {"a": {}}], [1.0])
     with pytest.raises(RagkitError, match="at least one"):

