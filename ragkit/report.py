@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +245,32 @@ def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Fi
         axes.set_title(f"{Path(comparison.collection).name}, {comparison.split}", loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.close(figure)  # the cell shows the object; pyplot would show it a second time
+    return figure
+
+
+def tradeoff_figure(comparison: Comparison, price: str, families: Mapping[str, Sequence[str]]) -> Figure:
+    """The primary measure's difference to the baseline, 95 % interval, against the mean of measure `price`.
+
+    A line a family of systems, in the order given; the baseline, at 0, may be one. `price` on a log scale.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = comparison.results.query("type == 'all'").pivot(index="system", columns="measure")
+    quality = rows.xs(comparison.primary, axis=1, level="measure").fillna({"difference": 0.0})
+    with plt.style.context(HOUSE_STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 3.6))
+        for color, (name, systems) in zip(COLORS, families.items(), strict=False):
+            own = quality.loc[list(systems)]
+            half = [(own["difference"] - own["low"]).fillna(0), (own["high"] - own["difference"]).fillna(0)]
+            axes.errorbar(rows["value"][price].loc[list(systems)], own["difference"], yerr=half,
+                          fmt="o-", ms=4, lw=1, capsize=2, color=color, label=name)  # fmt: skip
+        axes.axhline(0, color="0.4", lw=0.8)
+        axes.set_xscale("log")
+        axes.set_xlabel(f"{price}, mean of a question (log scale)")
+        axes.set_ylabel(f"difference in {comparison.primary}\nto {comparison.baseline} (95 % interval)")
+        axes.set_title(f"{Path(comparison.collection).name}, {comparison.split}", loc="left")
+        axes.legend(frameon=False)
+    plt.close(figure)
     return figure
 
 

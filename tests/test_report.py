@@ -121,6 +121,24 @@ def test_the_figure_has_a_point_for_each_system_and_type(comparison: evaluate.Co
     assert "base" in axes.get_xlabel()
 
 
+def test_the_tradeoff_has_a_line_for_each_family_and_the_baseline_at_zero() -> None:
+    texts = {"base": "yes " * 8, "short": "no", "long": "yes yes"}
+
+    def measured(given: dict[str, str], _: Collection) -> pd.DataFrame:
+        rows = [(q, "right", float("yes" in text)) for q, text in given.items()]
+        rows += [(q, "words", float(len(text.split()))) for q, text in given.items()]
+        return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+
+    readers: dict[str, Any] = {n: lambda queries, t=t: dict.fromkeys(queries, t) for n, t in texts.items()}
+    compared = evaluate.compare_answers(readers, COLLECTION, "base", measured)
+    axes = report.tradeoff_figure(compared, "words", {"some": ["short", "long"], "all": ["base"]}).axes[0]
+    some, whole = (container.lines[0] for container in axes.containers)  # type: ignore[attr-defined]
+    assert [list(some.get_xdata()), list(some.get_ydata())] == [[1, 2], [-1, 0]]
+    assert [list(whole.get_xdata()), list(whole.get_ydata())] == [[8], [0]]
+    assert "words" in axes.get_xlabel()
+    assert "difference in right" in axes.get_ylabel()
+
+
 def test_costs_are_shown_in_the_units_of_the_heading() -> None:
     costs = evaluate.costs({"first": first}, COLLECTION, {}, questions=3).assign(seconds_median=0.0125)
     assert report.cost_table(costs).loc["first", "median ms"] == "12.5"

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from ragkit import generate
+from ragkit.answers import cited, declined
+from ragkit.types import RagkitError, Unavailable
+
+LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
+QUERIES = {"q1": "How long is leave?", "q2": "Who pays?"}
+CORPUS = {"a": "Leave is 25 days.", "b": "The firm pays.", "c": "Lunch is at noon."}
+
+
+class Saying:
+    """A language model that answers its n-th prompt with the n-th text, and keeps the prompts."""
+
+    def __init__(self, *said: str) -> None:
+        self.said, self.prompts = said, list[str]()
+
+    def __call__(self, prompts: list[str]) -> list[str]:
+        self.prompts += prompts
+        return list(self.said)
+
+
+def test_the_closed_book_prompt_is_word_for_word_the_one_that_was_recorded() -> None:
+    recorded = json.loads((LARKFIELD / "prompts.json").read_text(encoding="utf-8"))
+    assert recorded["closed_book"] == generate.CLOSED_BOOK
+
+
+def test_closed_book_asks_once_for_each_question_with_the_context_line() -> None:
+    llm = Saying(" 25 days.\n", "I don't know.")
+    assert generate.closed_book(QUERIES, llm, "A firm's papers.") == {"q1": "25 days.", "q2": "I don't know."}
+    assert llm.prompts[0].startswith("A firm's papers.\n")
+    assert llm.prompts[0].endswith("Question: How long is leave?")
+
+
+def test_answer_shows_the_first_k_documents_by_their_ids_best_first() -> None:
+    llm = Saying("25 days [a].", "The firm [b].")
+    run = {"q1": {"c": 0.1, "a": 0.9, "b": 0.5}, "q2": {"b": 1.0}}
+    assert generate.answer(QUERIES, run, CORPUS, llm, k=2) == {"q1": "25 days [a].", "q2": "The firm [b]."}
+    assert "\n\n[a]\nLeave is 25 days.\n\n[b]\nThe firm pays.\n\nQuestion: How long" in llm.prompts[0]
+    assert "Lunch" not in llm.prompts[0]
+    assert "I don't know." in llm.prompts[0]
+
+
+def test_answer_takes_ties_in_the_one_order_and_a_question_that_found_nothing() -> None:
+    llm = Saying("x", "y")
+    generate.answer(QUERIES, {"q1": {"a": 1.0, "b": 1.0}}, CORPUS, llm, k=1)
+    assert "[b]" in llm.prompts[0]  # descending doc_id
+    assert "[a]" not in llm.prompts[0]
+    assert "below and from nothing else" in llm.prompts[1]  # asked all the same, with no document
+
+
+def test_braces_in_a_document_are_text() -> None:
+    llm = Saying("x")
+    generate.answer({"q": "{query}?"}, {"q": {"d": 1.0}}, {"d": "{documents} {0}"}, llm, k=1)
+    assert "[d]\n{documents} {0}\n\nQuestion: {query}?" in llm.prompts[0]
+
+
+def test_a_missing_recording_or_model_makes_a_row_that_could_not_run() -> None:
+    def unrecorded(prompts: list[str]) -> list[str]:
+        raise RagkitError("no recorded answer in toy")
+
+    with pytest.raises(Unavailable, match=r"needs answers to prompts that hold documents: no recorded"):
+        generate.answer(QUERIES, {}, CORPUS, unrecorded, k=1)
+    with pytest.raises(Unavailable, match=r"^needs a live model$"):
+        generate.answer(QUERIES, {}, CORPUS, generate.missing("a live model"), k=1)
+
+
+def test_an_answer_for_each_prompt_or_an_error() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        generate.answer(QUERIES, {}, CORPUS, Saying("one answer for two"), k=1)
+
+
+def test_best_sentence_quotes_the_best_and_cites_its_document() -> None:
+    sentences, parents = {"a#0": "Leave is 25 days.", "b#0": "The firm pays."}, {"a#0": "a", "b#0": "b"}
+    scored = {"q1": {"a#0": 0.9, "b#0": 0.3}, "q2": {"a#0": 0.4, "b#0": 0.4}, "q3": {}}
+    said = generate.best_sentence(scored, sentences, parents, threshold=0.4)
+    assert said["q1"] == "Leave is 25 days. [a]"
+    assert said["q2"] == "The firm pays. [b]"  # a tie, by descending id; the threshold itself is enough
+    assert said["q3"] == "I don't know."
+    assert (cited(said["q1"]), declined(said["q1"]), declined(said["q3"])) == (["a"], False, True)
+
+
+def test_best_sentence_declines_below_the_threshold() -> None:
+    said = generate.best_sentence({"q": {"a#0": 0.39}}, {"a#0": "Leave."}, {"a#0": "a"}, threshold=0.4)
+    assert said == {"q": "I don't know."}
+    assert generate.best_sentence({}, {}, {}) == {}
