@@ -68,6 +68,18 @@ def first(run: Run, depth: int) -> Run:
     return {q: {d: scores[d] for d in ranking(scores, _positive(depth))} for q, scores in run.items()}
 
 
+def remembered(scorer: Scorer) -> Scorer:
+    """The same scores, each pair asked for once: to compare many depths, never to measure what they cost."""
+    known: dict[tuple[str, str], float] = {}
+
+    def score(pairs: list[tuple[str, str]]) -> list[float]:
+        asked = [pair for pair in dict.fromkeys(pairs) if pair not in known]
+        known.update(zip(asked, scorer(asked), strict=True))
+        return [known[pair] for pair in pairs]
+
+    return score
+
+
 def by_document(texts: Corpus, parents: Mapping[str, str]) -> dict[str, list[str]]:
     """doc_id -> the texts of its passages, from what `chunk.by_words` returns, in their order."""
     passages: dict[str, list[str]] = {}

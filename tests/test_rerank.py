@@ -74,6 +74,16 @@ def test_first_keeps_scores_and_cuts_by_the_order_of_a_ranking() -> None:
     }
 
 
+def test_a_remembered_scorer_asks_once_for_a_pair() -> None:
+    scorer = Lengths()
+    score = rerank.remembered(scorer)
+    assert score([("q", "xx"), ("q", "x"), ("q", "xx")]) == [2.0, 1.0, 2.0]
+    assert score([("q", "xxx"), ("q", "x")]) == [3.0, 1.0]
+    assert scorer.calls == [[("q", "xx"), ("q", "x")], [("q", "xxx")]]
+    with pytest.raises(ValueError, match="zip"):
+        rerank.remembered(lambda pairs: [])([("q", "x")])
+
+
 def test_inputs_are_not_changed() -> None:
     run: Run = {"q1": {"a": 2.0, "b": 1.0}}
     rerank.pointwise(QUERIES, run, CORPUS, Lengths(), 1)
