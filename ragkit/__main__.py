@@ -175,7 +175,7 @@ def _check(options: argparse.Namespace, root: Path) -> int:
 def _export(options: argparse.Namespace, root: Path) -> int:
     from ragkit import data, trec
 
-    made = record.read(Path(options.record)).run["usage"]
+    made = record.read(Path(options.record)).run["outcome"]
     collection = data.load(made["collection"], made["split"])
     judgments = Path(options.out) / f"{Path(made['collection']).name}-{made['split']}.qrels"
     written = trec.export(options.record, options.out)

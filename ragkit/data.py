@@ -91,6 +91,31 @@ def splits(name: str) -> list[str]:
     return sorted(path.stem for path in where.glob("qrels/*.tsv"))
 
 
+def first_round(collection: Collection) -> Collection:
+    """The collection as it was judged at first: without the pairs of second_round.tsv, which qrels hold too.
+
+    What a ranking gains by more judging is seen by measuring it on both. Raises RagkitError where there
+    was no second round.
+    """
+    path = (formats.folder(collection.name) or Path(collection.name)) / "second_round.tsv"
+    if not path.is_file():
+        raise RagkitError(
+            f"{collection.name} was judged in one round: expected the pairs of a second one in {path}, in the "
+            "form of qrels"
+        )
+    rows = [line.split("\t") for line in formats.decoded(path, formats.raise_it).splitlines()[1:]]
+    later = {(query_id, doc_id) for query_id, doc_id, _ in rows}
+    qrels = {
+        q: {doc_id: grade for doc_id, grade in judged.items() if (q, doc_id) not in later}
+        for q, judged in collection.qrels.items()
+    }
+    info = {
+        q: {name: value for name, value in known.items() if name != "parts"} | _parts(known, qrels.get(q, {}))
+        for q, known in collection.query_info.items()
+    }
+    return replace(collection, qrels=qrels, query_info=info)
+
+
 def load_tuning(name: str, reported: str, max_queries: int = 0, seed: int = 0) -> Collection | None:
     """The questions to tune on: those of dev, else of train; never those of the split that is reported.
 

@@ -6,8 +6,8 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ragkit import significance
 from ragkit.significance import ROUNDING
 from ragkit.types import (
     PRIMARY,
+    Answers,
     Collection,
     Queries,
     RagkitError,
@@ -36,39 +37,51 @@ JUDGED_ONLY = f"{PRIMARY} judged"  # unjudged documents are taken out of the ran
 MEASURES = (PRIMARY, "R@5", "RR", ALL_PARTS, "Judged@10", JUDGED_ONLY)
 BY_TYPE = (PRIMARY, "R@5")  # types of question are exploratory: these measures, no p
 MIN_QUESTIONS = 30  # rewordings counted once: under this no interval of a type, and no "equivalent"
-NEAR_BEST = 0.002  # settings whose nDCG@10 is this close to the best are as good as the best
+NEAR_BEST = 0.002  # settings whose quality is this close to the best are as good as the best
 WARM_UPS = 5
 MEASURED = ("system", "type", "measure", "n", "value")
+T = TypeVar("T")  # what a system returns: a run, or answers
 COMPARED = ("difference", "low", "high", "p", "p_holm", "wins", "losses", "ties", "smallest", "verdict")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Systems against a baseline on the same questions.
+    """Systems against a baseline on the same questions, by rankings (`runs`) or by answers (`answers`).
 
-    results: a row a (system, type, measure), of value, difference to the baseline, and what the
-    difference can bear; per_query: a row a (system, query_id, measure). A system that could not run
-    is in `not_run`, with its reason, and in `results` with no value.
+    primary: the measure of p and verdict. results: a row a (system, type, measure), of value, difference
+    to the baseline, and what the difference can bear; per_query: a row a (system, query_id, measure).
+    A system that could not run is in `not_run`, with its reason, and in `results` with no value.
     """
 
     collection: str
     split: str
     baseline: str
+    primary: str
     results: DataFrame
     per_query: DataFrame
-    runs: dict[str, Run]
     usage: dict[str, Usage]
     not_run: dict[str, str]
+    runs: dict[str, Run] = field(default_factory=dict)
+    answers: dict[str, Answers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """The setting taken, every setting tried with its nDCG@10, and on which questions."""
+    """The setting taken, every setting tried with its quality, and on which questions."""
 
     best: dict[str, float]
     table: DataFrame
     split: str
     questions: int
+    measure: str = PRIMARY
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What `tune` makes large instead of nDCG@10: its name, and its value for what a system returned."""
+
+    measure: str
+    of: Callable[[Any, Collection], float]
 
 
 class Index(Protocol):
@@ -134,74 +147,128 @@ def compare(
     """
     import pandas as pd
 
+    questions = _questions(collection)
+    runs, usage, not_run = _ask(systems, questions, baseline)
+    wanted = list(dict.fromkeys((PRIMARY, *measures, "Judged@10", JUDGED_ONLY)))
+    scores = [
+        score(_checked(name, run, questions, collection), collection, wanted).assign(system=name)
+        for name, run in runs.items()
+    ]
+    per_query = pd.concat(scores, ignore_index=True)[["system", "query_id", "measure", "value"]]
+    results = _results(per_query, collection, baseline, not_run, seed)
+    return Comparison(
+        collection.name, collection.split, baseline, PRIMARY, results, per_query, usage, not_run, runs=runs
+    )
+
+
+def compare_answers(
+    readers: Mapping[str, Callable[[Queries], Answers]],
+    collection: Collection,
+    baseline: str,
+    scored: Callable[[Answers, Collection], DataFrame],
+    seed: int = 0,
+) -> Comparison:
+    """`compare` for what is answered instead of what is found; all questions are asked, answerable or not.
+
+    `scored` gives columns query_id, measure, value (0 to 1), a row where the measure applies; its first
+    measure is the one of p and verdict. Raises RagkitError for an unknown baseline, a collection without
+    questions, or answers to other questions; Unavailable when it is the baseline that cannot run.
+    """
+    import pandas as pd
+
+    if not collection.queries:
+        raise RagkitError(f"{collection.name!r} has no questions in split {collection.split!r}: load another")
+    answers, usage, not_run = _ask(readers, collection.queries, baseline)
+    for name, given in answers.items():
+        if given.keys() != collection.queries.keys():
+            differing = sorted(given.keys() ^ collection.queries.keys())[:3]
+            raise RagkitError(
+                f"{name!r} answers other questions than it was asked, for example {differing}: return one "
+                "answer for each query_id, an empty text where there is none"
+            )
+    scores = [scored(given, collection).assign(system=name) for name, given in answers.items()]
+    per_query = pd.concat(scores, ignore_index=True)[["system", "query_id", "measure", "value"]]
+    primary = str(per_query["measure"].iloc[0])
+    results = _results(per_query, collection, baseline, not_run, seed)
+    return Comparison(
+        collection.name, collection.split, baseline, primary, results, per_query, usage, not_run,
+        answers=answers,
+    )  # fmt: skip
+
+
+def _ask(
+    systems: Mapping[str, Callable[[Queries], T]], questions: Queries, baseline: str
+) -> tuple[dict[str, T], dict[str, Usage], dict[str, str]]:
+    """What each system returns for all the questions, what models used for it, and why some could not run."""
     if baseline not in systems:
         raise RagkitError(f"the baseline {baseline!r} is not among the systems: name one of {list(systems)}")
-    questions = _questions(collection)
-    runs: dict[str, Run] = {}
+    returned: dict[str, T] = {}
     usage: dict[str, Usage] = {}
     not_run: dict[str, str] = {}
     for name, system in systems.items():
         with metered() as used:
             try:
-                run = system(dict(questions))
+                returned[name] = system(dict(questions))
             except Unavailable as reason:
                 not_run[name] = str(reason)
                 continue
-        runs[name], usage[name] = _checked(name, run, questions, collection), used
+        usage[name] = used
     if baseline in not_run:
         raise Unavailable(f"{not_run[baseline]} (for {baseline!r}, the baseline of this comparison)")
-    wanted = list(dict.fromkeys((PRIMARY, *measures, "Judged@10", JUDGED_ONLY)))
-    scores = {name: score(run, collection, wanted) for name, run in runs.items()}
-    per_query = pd.concat([frame.assign(system=name) for name, frame in scores.items()], ignore_index=True)
-    per_query = per_query[["system", "query_id", "measure", "value"]]
-    results = _results(per_query, collection, baseline, not_run, seed)
-    return Comparison(collection.name, collection.split, baseline, results, per_query, runs, usage, not_run)
+    return returned, usage, not_run
 
 
 def tune(
-    system_at: Callable[[dict[str, float]], System],
+    system_at: Callable[[dict[str, float]], Callable[[Queries], Any]],
     grid: Mapping[str, Sequence[float]],
     default: Mapping[str, float],
     collection: Collection | None,
+    quality: Quality | None = None,
 ) -> Tuning:
     """Score every point of the grid on a dev or train split, and take the best that is nearest the default.
 
-    Of all points within 0.002 nDCG@10 of the best one, the one fewest grid steps from the default:
-    what dev cannot tell apart is not chosen by its noise. Without a collection (no such split) the
-    default stands, and the split says "not tuned". Raises RagkitError for the test split, or a
-    default that is not in the grid.
+    `quality` is what is to be large, nDCG@10 of the run if nothing else is given; where it is given the
+    system is asked all questions, not the answerable ones alone. Of all points within 0.002 of the best
+    one, the one fewest grid steps from the default: what dev cannot tell apart is not chosen by its
+    noise. Without a collection (no such split) the default stands, and the split says "not tuned".
+    Raises RagkitError for the test split, or a default that is not in the grid.
     """
     import pandas as pd
 
+    measure = PRIMARY if quality is None else quality.measure
     if set(default) != set(grid) or any(default[name] not in grid[name] for name in grid):
         raise RagkitError(
             f"the default {dict(default)} is not a point of the grid {dict(grid)}: add its values"
         )
     if collection is None:
-        return Tuning(dict(default), pd.DataFrame(columns=[*grid, PRIMARY]), "not tuned", 0)
+        return Tuning(dict(default), pd.DataFrame(columns=[*grid, measure]), "not tuned", 0, measure)
     if collection.split == "test":
         raise RagkitError(
             f"tuning on the test split of {collection.name!r} would spoil it: load its dev or train split, "
             "or pass None to keep the default"
         )
-    questions = _questions(collection)
+    questions = _questions(collection) if quality is None else collection.queries
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    quality = []
+    values = []
     for point in points:
-        run = _checked(f"{point}", system_at(dict(point))(dict(questions)), questions, collection)
-        quality.append(float(score(run, collection, [PRIMARY])["value"].mean()))
+        returned = system_at(dict(point))(dict(questions))
+        if quality is None:
+            run = _checked(f"{point}", returned, questions, collection)
+            values.append(float(score(run, collection, [PRIMARY])["value"].mean()))
+        else:
+            values.append(quality.of(returned, collection))
 
     def steps(point: dict[str, float]) -> int:
         return sum(abs(list(v).index(point[name]) - list(v).index(default[name])) for name, v in grid.items())
 
-    near = [i for i, value in enumerate(quality) if value >= max(quality) - NEAR_BEST - ROUNDING]
-    best = min(near, key=lambda i: (steps(points[i]), -quality[i]))
-    table = pd.DataFrame(points).assign(**{PRIMARY: quality})
-    return Tuning(points[best], table, collection.split, len(questions))
+    near = [i for i, value in enumerate(values) if value >= max(values) - NEAR_BEST - ROUNDING]
+    best = min(near, key=lambda i: (steps(points[i]), -values[i]))
+    table = pd.DataFrame(points).assign(**{measure: values})
+    return Tuning(points[best], table, collection.split, len(questions), measure)
 
 
 def costs(
-    systems: Mapping[str, System],
+    systems: Mapping[str, Callable[[Queries], Any]],
     collection: Collection,
     indexes: Mapping[str, Sequence[Index]],
     questions: int = 100,
@@ -246,7 +313,9 @@ def costs(
     return pd.DataFrame(rows)
 
 
-def _timed(system: System, collection: Collection, query_ids: Sequence[str]) -> tuple[list[float], Usage]:
+def _timed(
+    system: Callable[[Queries], Any], collection: Collection, query_ids: Sequence[str]
+) -> tuple[list[float], Usage]:
     """The seconds of each question, asked one by one, and what models used for all of them."""
     seconds = []
     with metered() as total:
@@ -265,7 +334,9 @@ def _results(
     """The table that `compare` documents; systems that could not run stand last."""
     import pandas as pd
 
-    questions = list(collection.answerable)
+    primary = per_query["measure"].iloc[0]
+    asked = set(per_query["query_id"])
+    questions = [query_id for query_id in collection.queries if query_id in asked]
     info = {query_id: collection.query_info.get(query_id, {}) for query_id in questions}
     clusters = pd.Series({q: str(known.get("variant_of") or q) for q, known in info.items()})
     types = {q: str(known["type"]) for q, known in info.items() if known.get("type")}
@@ -273,10 +344,10 @@ def _results(
     wide = per_query.pivot(index="query_id", columns=["system", "measure"], values="value").loc[questions]
     systems, measures = per_query["system"].unique(), per_query["measure"].unique()
     differences = {name: wide[name] - wide[baseline] for name in systems if name != baseline}
-    tested = _tested(differences, clusters, seed)
+    tested = _tested(differences, primary, clusters, seed)
     rows: list[dict[str, Any]] = []
     for name, kind, measure in itertools.product(systems, ["all", *members], measures):
-        if kind != "all" and measure not in BY_TYPE:
+        if kind != "all" and measure not in (primary, *BY_TYPE):
             continue
         values = wide[name, measure].loc[members.get(kind, questions)].dropna()
         if values.empty:
@@ -285,11 +356,11 @@ def _results(
         if name != baseline:
             difference = values - wide[baseline, measure].loc[values.index]
             row |= _described(difference, clusters[values.index], kind != "all", seed)
-        if kind == "all" and measure == PRIMARY:
+        if kind == "all" and measure == primary:
             row |= tested.get(name, {"verdict": "baseline"})
         rows.append(row)
     for name, measure in itertools.product(not_run, measures):
-        reason = f"not run: {not_run[name]}" if measure == PRIMARY else ""
+        reason = f"not run: {not_run[name]}" if measure == primary else ""
         rows.append({"system": name, "type": "all", "measure": measure, "n": 0, "verdict": reason})
     counts: dict[str, Any] = {"wins": 0, "losses": 0, "ties": 0}
     table = pd.DataFrame(rows, columns=[*MEASURED, *COMPARED]).fillna(counts | {"verdict": ""})
@@ -310,18 +381,20 @@ def _described(difference: Series[float], clusters: Series[str], by_type: bool, 
 
 
 def _tested(
-    differences: Mapping[str, DataFrame], clusters: Series[str], seed: int
+    differences: Mapping[str, DataFrame], primary: str, clusters: Series[str], seed: int
 ) -> dict[str, dict[str, Any]]:
     """p, p_holm, smallest and verdict of each system: the notebook's one family of tests."""
-    labels = _labels(clusters)
-    p = [significance.randomization(d[PRIMARY], labels, seed) for d in differences.values()]
+    told = {name: d.dropna(subset=[primary]) for name, d in differences.items()}
+    labels = {name: _labels(clusters[d.index]) for name, d in told.items()}
+    p = [significance.randomization(d[primary], labels[name], seed) for name, d in told.items()]
     tested = {}
-    for (name, d), p_one, p_holm in zip(differences.items(), p, significance.holm(p), strict=True):
-        interval_90 = significance.interval(d[PRIMARY], labels, 0.90, seed)
-        word = significance.verdict(d[PRIMARY].mean(), p_holm, interval_90, d[JUDGED_ONLY].mean())
-        if word == "equivalent" and clusters.nunique() < MIN_QUESTIONS:
+    for (name, d), p_one, p_holm in zip(told.items(), p, significance.holm(p), strict=True):
+        interval_90 = significance.interval(d[primary], labels[name], 0.90, seed)
+        judged = d[JUDGED_ONLY if JUDGED_ONLY in d else primary].mean()  # answers have no unjudged part
+        word = significance.verdict(d[primary].mean(), p_holm, interval_90, judged)
+        if word == "equivalent" and clusters[d.index].nunique() < MIN_QUESTIONS:
             word = "not shown"  # the interval of a few questions is no ground to say that nothing differs
-        smallest = significance.smallest_difference(d[PRIMARY], labels, len(p))
+        smallest = significance.smallest_difference(d[primary], labels[name], len(p))
         tested[name] = {"p": p_one, "p_holm": p_holm, "smallest": smallest, "verdict": word}
     return tested
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragkit.types import PRIMARY, RagkitError, ranking
+from ragkit.types import RagkitError, ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,16 @@ def save(
     costs: pd.DataFrame,
     figures: Mapping[str, Figure],
     noted: Mapping[str, float | str],
+    headline: Sequence[str] = (),
 ) -> None:
     """Leave tables, figures and facts (`noted`: other numbers that the prose names) in this run's folder.
 
-    The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves nothing.
+    `headline`: the systems that answer the notebook's question, which the findings draw; none named: all
+    that were compared. The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves
+    nothing. Raises RagkitError for a headline that is no system.
     """
+    if unknown := sorted(set(headline) - set(comparison.results["system"])):
+        raise RagkitError(f"record.save: headline {unknown}: expected some of the systems compared")
     if "RAGKIT_RUN_DIR" not in os.environ:
         return
     import pandas as pd
@@ -42,20 +47,23 @@ def save(
         for rank, doc_id in enumerate(ranking(scores), start=1)
     ]
     columns = ["system", "query_id", "doc_id", "rank", "score"]
+    answers = [(system, q, text) for system, given in comparison.answers.items() for q, text in given.items()]
     tables = {"results": comparison.results, "per_query": comparison.per_query, "costs": costs,
-              "rankings": pd.DataFrame(rankings, columns=columns)}  # fmt: skip
+              "rankings": pd.DataFrame(rankings, columns=columns),
+              "answers": pd.DataFrame(answers, columns=["system", "query_id", "answer"])}  # fmt: skip
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
     save_figures(figures)
     usage = {system: vars(used) for system, used in comparison.usage.items()}
-    note = {"baseline": comparison.baseline, "collection": comparison.collection, "split": comparison.split,
-            "not_run": comparison.not_run, "facts": dict(noted), "usage": usage}  # fmt: skip
-    (folder / "usage.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
+    outcome = {"baseline": comparison.baseline, "primary": comparison.primary, "headline": list(headline),
+               "collection": comparison.collection, "split": comparison.split,
+               "not_run": comparison.not_run, "facts": dict(noted), "usage": usage}  # fmt: skip
+    (folder / "outcome.json").write_text(json.dumps(outcome, indent=1, sort_keys=True) + "\n")
 
 
 def facts(name: str, comparison: Comparison, system: str) -> dict[str, float | str]:
     """A second comparison's outcome, to be recorded beside the first: "<name> difference", low, high, ..."""
-    rows = comparison.results.query("measure == @PRIMARY and type == 'all' and system == @system")
+    rows = comparison.results.query("measure == @comparison.primary and type == 'all' and system == @system")
     row = rows.iloc[0]
     return {f"{name} {field}": row[field] for field in ("difference", "low", "high", "p_holm", "verdict")}
 
@@ -87,19 +95,32 @@ class Record:
         return " ".join([self.notebook, *(f"{name}={value}" for name, value in changed.items())])
 
     @property
+    def measure(self) -> str:
+        """The primary measure: nDCG@10, or that of answers."""
+        return str(self.run["outcome"]["primary"])
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """Of `primary` the systems that answer the notebook's question: those it named, or all compared."""
+        named = self.run["outcome"]["headline"]
+        rows = self.primary.dropna(subset=["difference"])
+        return rows[rows["system"].isin(named)] if named else rows
+
+    @property
     def primary(self) -> pd.DataFrame:
-        """The rows of nDCG@10 over all questions, one a system."""
-        return self.results[(self.results["measure"] == PRIMARY) & (self.results["type"] == "all")]
+        """The rows of the primary measure over all questions, one a system."""
+        rows = self.results
+        return rows[(rows["measure"] == self.measure) & (rows["type"] == "all")]
 
     @property
     def baseline(self) -> str:
         """The system that all others were compared with."""
-        return str(self.run["usage"]["baseline"])
+        return str(self.run["outcome"]["baseline"])
 
     @property
     def facts(self) -> dict[str, float | str]:
         """What the notebook recorded besides its tables: tuned values, counts."""
-        return dict(self.run["usage"]["facts"])
+        return dict(self.run["outcome"]["facts"])
 
 
 def newest(folder: str | Path) -> list[Path]:
@@ -148,8 +169,8 @@ def origins(found: Sequence[Record]) -> pd.DataFrame:
     rows = [
         {
             "notebook": item.notebook,
-            "collection": item.run["usage"]["collection"],
-            "split": item.run["usage"]["split"],
+            "collection": item.run["outcome"]["collection"],
+            "split": item.run["outcome"]["split"],
             "questions": int(item.primary["n"].max()),
             "baseline": item.baseline,
             "precision": item.facts.get("precision", ""),
@@ -173,7 +194,8 @@ def findings_table(found: Sequence[Record]) -> pd.DataFrame:
                 {
                     "notebook": item.title,
                     "system": row["system"],
-                    PRIMARY: f"{row['value']:.3f}" if pd.notna(row["value"]) else "",
+                    "measure": item.measure,
+                    "value": f"{row['value']:.3f}" if pd.notna(row["value"]) else "",
                     "difference": f"{row['difference']:+.3f}" if compared else "",
                     "95 % interval": f"{row['low']:+.3f} to {row['high']:+.3f}" if compared else "",
                     "p (Holm)": f"{row['p_holm']:.4f}" if compared else "",
@@ -192,7 +214,7 @@ def _times(item: Record) -> dict[str, str]:
 
 
 def findings_figure(found: Sequence[Record]) -> Figure:
-    """Each technique's difference to its notebook's baseline, with interval, verdict and median time."""
+    """The headline systems' differences to their notebook's baseline: interval, verdict, median time."""
     import matplotlib.pyplot as plt
 
     from ragkit.report import HOUSE_STYLE
@@ -200,7 +222,7 @@ def findings_figure(found: Sequence[Record]) -> Figure:
     rows = [
         (item, row, _times(item).get(row["system"]))
         for item in found
-        for row in item.primary.dropna(subset=["difference"]).to_dict("records")
+        for row in item.headline.to_dict("records")
     ]
     with plt.style.context(HOUSE_STYLE):
         figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.32 * len(rows)))
@@ -214,9 +236,10 @@ def findings_figure(found: Sequence[Record]) -> Figure:
             note = row["verdict"] + (f", {time} ms a question" if time else "")
             axes.annotate(note, (1.02, -y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         axes.axvline(0, color="0.4", lw=0.8)
-        asked = {(Path(i.run["usage"]["collection"]).name, i.run["usage"]["split"]) for i in found}
+        measures = " or ".join(dict.fromkeys(item.measure for item in found))
+        asked = {(Path(i.run["outcome"]["collection"]).name, i.run["outcome"]["split"]) for i in found}
         axes.set_title("; ".join(", ".join(names) for names in sorted(asked)), loc="left")
-        axes.set_xlabel(f"difference in {PRIMARY} to the baseline of the notebook (95 % interval)")
+        axes.set_xlabel(f"difference in {measures} to the baseline of the notebook (95 % interval)")
     plt.close(figure)
     return figure
 

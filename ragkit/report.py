@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragkit.types import PRIMARY, Collection, ranking
+from ragkit.types import Collection, ranking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 SHOWN = {"R@5": "R@5", "RR": "MRR", "AllParts@5": "all parts@5", "Judged@10": "judged@10",
          "nDCG@10 judged": "nDCG@10 judged"}  # fmt: skip
 HOUSE_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-               "axes.grid": True, "grid.alpha": 0.25,
-               "savefig.dpi": 150, "savefig.bbox": "tight"}  # fmt: skip
+               "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
 COLORS = ("#1b6ca8", "#c8553d", "#4f8a4c", "#8a6bb1", "#b08900", "#5a5a5a")
 
 
@@ -66,7 +65,7 @@ def source(function: Callable[..., Any]) -> Markdown:
 
 def extremes(comparison: Comparison, system: str) -> tuple[str, str]:
     """The query_id that a system helps most against the baseline, and the one that it hurts most."""
-    scores = comparison.per_query.query("measure == @PRIMARY").pivot(
+    scores = comparison.per_query.query("measure == @comparison.primary").pivot(
         index="query_id", columns="system", values="value"
     )
     gain = (scores[system] - scores[comparison.baseline]).sort_index()
@@ -76,7 +75,7 @@ def extremes(comparison: Comparison, system: str) -> tuple[str, str]:
 def look(
     collection: Collection, comparison: Comparison, query_id: str, systems: Sequence[str], k: int = 3
 ) -> Markdown:
-    """One question by eye: each system's nDCG@10, and its first k titles, graded (? where nobody judged)."""
+    """One question by eye: each system's quality, and its first k titles, graded (? where nobody judged)."""
     from IPython.display import Markdown
 
     judged = collection.qrels.get(query_id, {})
@@ -106,7 +105,9 @@ def quote(text: str) -> Markdown:
 
 def _value(comparison: Comparison, system: str, query_id: str) -> float:
     rows = comparison.per_query
-    mine = (rows["system"] == system) & (rows["query_id"] == query_id) & (rows["measure"] == PRIMARY)
+    mine = (
+        (rows["system"] == system) & (rows["query_id"] == query_id) & (rows["measure"] == comparison.primary)
+    )
     return float(rows.loc[mine, "value"].iloc[0])
 
 
@@ -124,17 +125,19 @@ def taken(tuning: Tuning) -> Markdown:
 
 
 def grid_table(tuning: Tuning) -> pd.DataFrame:
-    """nDCG@10 of every setting tried: one dial down, a second one across; * marks the one taken."""
+    """The quality of every setting tried: one dial down, a second one across; * marks the one taken."""
     import pandas as pd
 
     table = tuning.table.astype(object)
     chosen = (tuning.table[list(tuning.best)] == pd.Series(tuning.best)).all(axis=1)
-    table[PRIMARY] = [f"{v:.3f}{'*' * t}" for v, t in zip(tuning.table[PRIMARY], chosen, strict=True)]
+    table[tuning.measure] = [
+        f"{v:.3f}{'*' * t}" for v, t in zip(tuning.table[tuning.measure], chosen, strict=True)
+    ]
     first, *second = tuning.best
-    where = f"{PRIMARY}, {tuning.split}, {tuning.questions} questions"
+    where = f"{tuning.measure}, {tuning.split}, {tuning.questions} questions"
     if not second:
-        return table.set_index(first).rename(columns={PRIMARY: where})
-    return table.pivot(index=first, columns=second[0], values=PRIMARY).rename_axis(
+        return table.set_index(first).rename(columns={tuning.measure: where})
+    return table.pivot(index=first, columns=second[0], values=tuning.measure).rename_axis(
         columns=f"{where}; {second[0]}:"
     )
 
@@ -145,10 +148,11 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
 
     results = comparison.results[comparison.results["type"] == "all"]
     other = results.pivot(index="system", columns="measure", values="value")
+    beside = {m: m for m in results["measure"].unique()[1:]} if comparison.answers else SHOWN
     rows = {}
-    for row in results[results["measure"] == PRIMARY].to_dict("records"):
+    for row in results[results["measure"] == comparison.primary].to_dict("records"):
         name = row["system"]
-        shown = {PRIMARY: f"{row['value']:.3f}"}
+        shown = {comparison.primary: f"{row['value']:.3f}"}
         if name != comparison.baseline:
             shown |= {
                 "difference": f"{row['difference']:+.3f}",
@@ -157,17 +161,25 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
                 "wins/losses/ties": f"{row['wins']:.0f}/{row['losses']:.0f}/{row['ties']:.0f}",
                 "could show": f"{row['smallest']:.3f}",
             }
-        shown |= {title: f"{other.loc[name, m]:.3f}" for m, title in SHOWN.items()
+        shown |= {title: f"{other.loc[name, m]:.3f}" for m, title in beside.items()
                   if m in other and pd.notna(other.loc[name, m])}  # fmt: skip
         rows[name] = shown | {"verdict": row["verdict"]}
     rows |= {name: {"verdict": f"not run: {why}"} for name, why in comparison.not_run.items()}
-    order = [PRIMARY, "difference", "95 % interval", "p (Holm)", "verdict", "wins/losses/ties", "could show"]
+    order = [
+        comparison.primary,
+        "difference",
+        "95 % interval",
+        "p (Holm)",
+        "verdict",
+        "wins/losses/ties",
+        "could show",
+    ]
     table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.reindex(columns=[c for c in [*order, *SHOWN.values()] if c in table]).fillna("")
+    return table.reindex(columns=[c for c in [*order, *beside.values()] if c in table]).fillna("")
 
 
 def type_table(comparison: Comparison, systems: Sequence[str] = ()) -> pd.DataFrame:
-    """nDCG@10 by type of question, with the 95 % interval of the difference where 30 questions allow one.
+    """The primary measure by type of question, with the interval of the difference where 30 questions allow.
 
     Of the baseline and `systems`; without any named, of all.
     """
@@ -206,7 +218,7 @@ def cost_table(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Figure:
-    """Difference in nDCG@10 to the baseline with its 95 % interval: all questions, then each type.
+    """Difference in the primary measure to the baseline, 95 % interval: all questions, then each type.
 
     Of `systems`; without any named, of all.
     """
@@ -228,7 +240,7 @@ def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Fi
         axes.set_yticks([-(t * (len(systems) + 1.2)) - centre for t in range(len(types))],
                         [f"{name} ({counts[name]:.0f})" for name in types])  # fmt: skip
         axes.axvline(0, color="0.4", lw=0.8)
-        axes.set_xlabel(f"difference in {PRIMARY} to {comparison.baseline} (95 % interval)")
+        axes.set_xlabel(f"difference in {comparison.primary} to {comparison.baseline} (95 % interval)")
         axes.set_ylabel("type of question (number)")
         axes.set_title(f"{Path(comparison.collection).name}, {comparison.split}", loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -237,6 +249,6 @@ def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Fi
 
 
 def _named(comparison: Comparison, systems: Sequence[str]) -> pd.DataFrame:
-    """The rows of nDCG@10 of the baseline and the systems named, or of all."""
-    results = comparison.results[comparison.results["measure"] == PRIMARY]
+    """The rows of the primary measure of the baseline and the systems named, or of all."""
+    results = comparison.results[comparison.results["measure"] == comparison.primary]
     return results[results["system"].isin([comparison.baseline, *systems])] if systems else results

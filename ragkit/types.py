@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Corpus = Mapping[str, str]  # doc_id -> text
 Queries = dict[str, str]  # query_id -> text
 Run = dict[str, dict[str, float]]  # query_id -> {doc_id: score}; the rank is derived, never stored
+Answers = dict[str, str]  # query_id -> text; "" where nothing is answered; [doc_id] in it cites a document
 Qrels = dict[str, dict[str, int]]  # query_id -> {doc_id: grade}
 Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
 Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query

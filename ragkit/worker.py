@@ -85,11 +85,11 @@ def work(folder: Path) -> None:
     if now.key != job["run"]["key"]:
         changed = ", ".join(plan.differences(job["run"]["parts"], now.parts))
         raise RagkitError(f"what it depends on changed while it ran: {changed}; give the same command again")
-    left = folder / "usage.json"
-    usage = json.loads(left.read_text("utf-8")) if left.is_file() else {}
-    precision = usage.get("facts", {}).get("precision", job["run"]["parameters"].get("precision"))
+    left = folder / "outcome.json"
+    outcome = json.loads(left.read_text("utf-8")) if left.is_file() else {}
+    precision = outcome.get("facts", {}).get("precision", job["run"]["parameters"].get("precision"))
     seconds = round(time.monotonic() - begin - turn.waited, 1)
-    run = {**job["run"], "seconds": seconds, "precision": precision, "usage": usage}
+    run = {**job["run"], "seconds": seconds, "precision": precision, "outcome": outcome}
     (folder / "run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", "utf-8")
     shutil.rmtree(folder / ".work")
     place = Path(job["place"])

@@ -5,6 +5,7 @@ A pytest plugin, since a conftest.py would only see the files beside it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
+
+from tests.expected import GATE_WITHIN, GATES
 
 COUNTS = re.compile(r"(?P<counts>\d+/\d+/\d+)|(?P<number>[-+]?\d+(?:\.\d+)?)")
 TOLERANCE = {"counts": 2.0, "p": 0.01, "float": 0.005, "whole": 0.0}
@@ -59,18 +62,50 @@ class Cell(IPyNbCell):  # type: ignore[misc]
         return Tolerant(cleaned) if isinstance(cleaned, str) else cleaned
 
 
+class Gate(pytest.Item):
+    """After the last cell: the headline numbers of this very run against tests/expected.yaml."""
+
+    def runtest(self) -> None:
+        folder = self.parent.folder  # type: ignore[union-attr]
+        wrong = [line for line in gate(folder, GATES[self.path.stem]) if "FAIL" in line]
+        assert not wrong, "\n".join(wrong)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, f"{self.path.stem}: headline numbers"
+
+
+def gate(folder: Path, expected: dict[str, float]) -> Iterator[str]:
+    """A line for each expected number of a run's record: measured, expected, and OK or FAIL."""
+    import pandas as pd
+
+    if not (folder / "outcome.json").is_file():
+        yield f"FAIL: the notebook left no record in {folder}: a cell before this failed"
+        return
+    primary = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))["primary"]
+    rows = pd.read_parquet(folder / "results.parquet").query("measure == @primary and type == 'all'")
+    values = dict(zip(rows["system"], rows["value"], strict=True))
+    for system, value in expected.items():
+        measured = values.get(system, float("nan"))
+        word = "OK" if abs(measured - value) <= GATE_WITHIN + 1e-9 else "FAIL"
+        yield f"{system}: {primary} measured {measured:.4f}, expected {value:.4f}, {word}"
+
+
 class Notebook(IPyNbFile):  # type: ignore[misc]
+    folder: Path
+
     def setup(self) -> None:
         # a run leaves its record where the sweep says, and shows no progress bar then
-        folder = self.config._tmp_path_factory.mktemp(self.path.stem)
-        os.environ["RAGKIT_RUN_DIR"] = str(folder)
+        self.folder = self.config._tmp_path_factory.mktemp(self.path.stem)
+        os.environ["RAGKIT_RUN_DIR"] = str(self.folder)
         super().setup()
 
-    def collect(self) -> Iterator[Cell]:
+    def collect(self) -> Iterator[pytest.Item]:
         for item in super().collect():
             yield Cell.from_parent(
                 self, name=item.name, cell_num=item.cell_num, cell=item.cell, options=item.options
             )
+        if self.path.stem in GATES:
+            yield Gate.from_parent(self, name="headline")
 
     def teardown(self) -> None:
         os.environ.pop("RAGKIT_RUN_DIR", None)

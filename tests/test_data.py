@@ -79,6 +79,19 @@ def append(path: Path, line: str) -> int:
 # --- a BEIR folder ----------------------------------------------------------------------------------
 
 
+def test_the_first_round_lacks_the_pairs_of_the_second(beir: Path) -> None:
+    whole = data.load(str(beir), "test")
+    with pytest.raises(RagkitError, match=r"judged in one round.*second_round\.tsv"):
+        data.first_round(whole)
+    (beir / "second_round.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\td4\t0\n")
+    first = data.first_round(whole)
+    assert first.qrels["q1"] == {"d1": 2, "d3": 1}
+    assert first.qrels["q2"] == whole.qrels["q2"]
+    assert whole.query_info["q1"]["parts"] == ["d1", "d2"]
+    assert "parts" not in first.query_info["q1"]  # one document holds it, as far as was known
+    assert first.queries == whole.queries
+
+
 def test_a_text_has_its_title_on_its_first_line_once(beir: Path) -> None:
     assert data.load(str(beir)).corpus == {
         "d1": "Valves\nA valve opens.",

@@ -17,6 +17,7 @@ from ragkit.evaluate import all_parts, compare, costs, score, tune
 from ragkit.retrieve import BM25
 from ragkit.types import (
     PRIMARY,
+    Answers,
     Collection,
     Qrels,
     Queries,
@@ -618,3 +619,51 @@ def test_costs_need_questions() -> None:
 
 def test_the_measures_begin_with_the_primary_one() -> None:
     assert evaluate.MEASURES[0] == PRIMARY == "nDCG@10"
+
+
+def said(answers: Answers, collection: Collection) -> pd.DataFrame:
+    """Right: the answer is "yes", on questions with an answer; Silent: no answer, on all questions."""
+    rows = [(q, "Right", float(answers[q] == "yes")) for q in collection.answerable]
+    rows += [(q, "Silent", float(not answers[q])) for q in collection.queries]
+    return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+
+
+def test_answers_are_compared_by_hand_each_measure_where_it_applies() -> None:
+    collection = judged({"q1": {"d00": 1}, "q2": {"d00": 1}, "q3": {"d00": 1}, "q4": {"d00": 0}})
+    readers: dict[str, Callable[[Queries], Answers]] = {
+        "no": lambda queries: dict.fromkeys(queries, ""),
+        "good": lambda queries: {q: "yes" if q != "q3" else "" for q in queries},
+        "absent": unavailable,  # type: ignore[dict-item]
+    }
+    comparison = evaluate.compare_answers(readers, collection, "no", said)
+    assert comparison.primary == "Right"
+    good = row(comparison.results, "good", "Right")
+    assert (good.n, good.wins, good.losses, good.ties) == (3, 2, 0, 1)
+    assert good.difference == pytest.approx(2 / 3)
+    assert row(comparison.results, "good", "Silent").value == 1 / 4  # q3
+    assert (
+        row(comparison.results, "absent", "Right").verdict
+        == "not run: needs COHERE_API_KEY in the environment"
+    )
+    assert comparison.answers["good"]["q4"] == "yes"
+    assert math.isnan(row(comparison.results, "good", "Silent").p)  # one family: the primary measure
+
+
+def test_answers_to_other_questions_are_refused() -> None:
+    collection = judged({"q1": {"d00": 1}})
+    with pytest.raises(RagkitError, match=r"'a' answers other questions.*'q9'"):
+        evaluate.compare_answers({"a": lambda _: {"q9": "yes"}}, collection, "a", said)
+
+
+def test_tuning_may_make_another_quality_large_over_all_questions() -> None:
+    collection = replace(judged({"q1": {"d00": 1}, "q2": {"d00": 0}}), split="dev")
+    silent = evaluate.Quality("share silent", lambda answers, _: sum(not a for a in answers.values()) / 2)
+    tuning = tune(
+        lambda at: lambda queries: {q: "" if i < at["n"] else "yes" for i, q in enumerate(queries)},
+        {"n": [0, 1, 2]},
+        {"n": 0},
+        collection,
+        silent,
+    )
+    assert (tuning.best, tuning.measure, tuning.questions) == ({"n": 2}, "share silent", 2)
+    assert tuning.table["share silent"].tolist() == [0, 0.5, 1]

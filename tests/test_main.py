@@ -29,8 +29,9 @@ def save(gain):
     table.to_parquet(folder / "results.parquet")
     costs = pd.DataFrame({"system": ["bm25", "dense"], "seconds_median": [0.001, 0.02], "modelled": False})
     costs.to_parquet(folder / "costs.parquet")
-    usage = {"baseline": "bm25", "facts": {"precision": "f32"}, "collection": "toy", "split": "test"}
-    (folder / "usage.json").write_text(json.dumps(usage))
+    outcome = {"baseline": "bm25", "primary": "nDCG@10", "headline": [], "facts": {"precision": "f32"},
+               "collection": "toy", "split": "test"}
+    (folder / "outcome.json").write_text(json.dumps(outcome))
 """
 DENSE = [("code", "gain = 0.2", ["parameters"]), ("markdown", "Prose.", []),
          ("code", "from ragkit import record", []), ("code", "record.save(gain)", [])]  # fmt: skip
@@ -71,7 +72,7 @@ def test_a_full_sweep_ends_with_the_table_and_the_findings(
     (folder,) = (project / "data" / "runs" / "11_dense").iterdir()
     assert str(folder / "notebook.ipynb") in out
     run = json.loads((folder / "run.json").read_text())
-    assert (run["default"], run["precision"], run["usage"]["baseline"]) == (True, "f32", "bm25")
+    assert (run["default"], run["precision"], run["outcome"]["baseline"]) == (True, "f32", "bm25")
 
 
 def test_the_same_command_again_does_nothing_and_says_so(project: Path, swept: tuple[int, str, str]) -> None:
@@ -200,8 +201,8 @@ def test_a_run_of_another_split_is_refused(
 @pytest.fixture
 def small_record(tmp_path: Path) -> Path:
     """The folder of a run's record: one system, one document found, on larkfield's test questions."""
-    usage = {"collection": "larkfield", "split": "test"}
-    (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "usage": usage}))
+    outcome = {"collection": "larkfield", "split": "test"}
+    (tmp_path / "run.json").write_text(json.dumps({"notebook": "10_x", "key": "k", "outcome": outcome}))
     rankings = {"system": ["bm25"], "query_id": ["q1"], "doc_id": ["d1"], "rank": [1], "score": [2.5]}
     pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
     for name in ("results", "costs"):

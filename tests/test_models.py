@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ragkit import models, retrieve
+from ragkit.models import embedded, encoders
 from ragkit.types import RagkitError, Unavailable
 
 TEXTS = ["Valves open at dawn.", "", "one two three " * 200, "Größe: 5 µm, 日本語"]
@@ -19,7 +20,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model as it lies in a cache: converting it takes seconds, so once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return models._converted().parent
+        return embedded.converted().parent
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     folder = tmp_path_factory.mktemp("model")
-    tokenizer = AutoTokenizer.from_pretrained(models.embedded_folder())
+    tokenizer = AutoTokenizer.from_pretrained(embedded.folder())
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
@@ -59,7 +60,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_embedded_encoder_computes_what_sentence_transformers_does(empty_cache: Path) -> None:
     ours, _ = models.encoder().documents(TEXTS)
-    reference = models._sentence_transformer(str(models.embedded_folder()), "f32")(TEXTS, "document")
+    reference = encoders._sentence_transformer(str(embedded.folder()), "f32")(TEXTS, "document")
     assert ours.shape == (4, 384)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, reference, atol=2e-6)
@@ -84,7 +85,7 @@ def test_an_encoder_in_a_folder_uses_its_own_prompts(small_model: str, empty_cac
     assert set(dense({"q": "valve"}, 2)["q"]) == {"a", "b"}
 
 
-class Counting(models.TextEncoder):
+class Counting(encoders.TextEncoder):
     """Encodes a text as (its length, 1), and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ def test_one_changed_document_encodes_one_document(empty_cache: Path) -> None:
 def test_an_interrupted_encoding_loses_one_batch(empty_cache: Path) -> None:
     class Interrupted(Counting):
         def _encode(self, texts: list[str], kind: str) -> NDArray[np.float32]:
-            if len(self.asked) >= 2 * models.BATCH:
+            if len(self.asked) >= 2 * encoders.BATCH:
                 raise KeyboardInterrupt
             return super()._encode(texts, kind)
 
@@ -122,7 +123,7 @@ def test_an_interrupted_encoding_loses_one_batch(empty_cache: Path) -> None:
         Interrupted().documents(texts)
     rest = Counting()
     rest.documents(texts)
-    assert len(rest.asked) == 100 - 2 * models.BATCH
+    assert len(rest.asked) == 100 - 2 * encoders.BATCH
 
 
 def test_a_broken_cache_file_is_named(empty_cache: Path) -> None:
@@ -150,12 +151,12 @@ def test_a_model_that_is_not_to_be_had_says_what_is_needed(
 
 
 def test_other_weights_under_the_embedded_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "EMBEDDED_SHA256", "0" * 64)
+    monkeypatch.setattr(embedded, "SHA256", "0" * 64)
     with pytest.raises(RagkitError, match=r"model\.safetensors: SHA-256 53aa5117.*expected 0000"):
-        models.embedded_folder()
-    monkeypatch.setattr(models, "EMBEDDED_PACKAGE", "no_such_package")
+        embedded.folder()
+    monkeypatch.setattr(embedded, "PACKAGE", "no_such_package")
     with pytest.raises(Unavailable, match="needs the package no_such_package"):
-        models.embedded_folder()
+        embedded.folder()
 
 
 def test_the_fingerprint_of_a_folder_follows_its_bytes(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_the_fingerprint_of_a_folder_follows_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"2")
     assert models.fingerprint(str(tmp_path)) != before
     assert models.fingerprint("some/name-on-the-hub") == "some/name-on-the-hub"
-    assert models.fingerprint(models.EMBEDDED) == models.EMBEDDED_SHA256
+    assert models.fingerprint(embedded.NAME) == embedded.SHA256
 
 
 def test_nothing_phones_home(empty_cache: Path) -> None:

@@ -1,6 +1,9 @@
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
-from tests.notebook_cells import Tolerant
+from tests.notebook_cells import Tolerant, gate
 
 TABLE = "rrf   0.555  +0.102  0.0001  52/55/228  better\n----- ------"
 
@@ -35,3 +38,25 @@ def test_more_than_the_tolerance_is_a_difference(was: str, now: str) -> None:
 
 def test_whole_numbers_are_exact() -> None:
     assert Tolerant("785 documents") != Tolerant("786 documents")
+
+
+def test_a_gate_says_ok_within_5_thousandths_and_else_fail_with_both_numbers(tmp_path: Path) -> None:
+    rows = [
+        ("a", "all", "F1", 0.5049),
+        ("b", "all", "F1", 0.4),
+        ("b", "table", "F1", 0.5),
+        ("a", "all", "EM", 0),
+    ]
+    results = pd.DataFrame(rows, columns=["system", "type", "measure", "value"])
+    results.to_parquet(tmp_path / "results.parquet")
+    (tmp_path / "outcome.json").write_text('{"primary": "F1"}')
+    assert list(gate(tmp_path, {"a": 0.5, "b": 0.5, "gone": 0.5})) == [
+        "a: F1 measured 0.5049, expected 0.5000, OK",
+        "b: F1 measured 0.4000, expected 0.5000, FAIL",
+        "gone: F1 measured nan, expected 0.5000, FAIL",
+    ]
+
+
+def test_a_notebook_that_left_no_record_fails_its_gate(tmp_path: Path) -> None:
+    (line,) = gate(tmp_path, {"a": 0.5})
+    assert line.startswith("FAIL: the notebook left no record")

@@ -16,7 +16,7 @@ RESULTS = pd.DataFrame(
 COSTS = pd.DataFrame({"system": ["rrf"], "seconds_median": [0.0108], "index_bytes": [3_250_000]})
 RECORDS = {
     "12_hybrid": Record(
-        "12_hybrid", "abc", {"usage": {"baseline": "bm25", "facts": {"weight": 0.5}}}, RESULTS, COSTS
+        "12_hybrid", "abc", {"outcome": {"baseline": "bm25", "facts": {"weight": 0.5}}}, RESULTS, COSTS
     )
 }
 

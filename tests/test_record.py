@@ -42,13 +42,13 @@ def save(folder: Path, monkeypatch: pytest.MonkeyPatch) -> evaluate.Comparison:
 
 def finish(folder: Path, notebook: str, started: str, default: bool = True) -> None:
     """What the worker adds once the notebook is through."""
-    usage = json.loads((folder / "usage.json").read_text())
+    outcome = json.loads((folder / "outcome.json").read_text())
     run = {
         "notebook": notebook,
         "key": folder.name * 3,
         "started": started,
         "default": default,
-        "usage": usage,
+        "outcome": outcome,
     }
     (folder / "run.json").write_text(json.dumps(run))
 
@@ -94,11 +94,12 @@ def test_the_newest_default_run_of_each_notebook_is_read(
     assert [item.baseline for item in found] == ["bad", "bad"]
     assert found[0].facts == {"weight": 0.5}
     table = record.findings_table(found)
-    assert table.loc[("10_a", "good"), "nDCG@10"] == "1.000"
+    assert table.loc[("10_a", "good"), "value"] == "1.000"
+    assert set(table["measure"]) == {"nDCG@10"}
     assert table.loc[("10_a", "good"), "difference"] == "+0.369"  # 1 - 1 / log2(3)
     assert table.loc[("10_a", "bad"), "verdict"] == "baseline"
     assert table.loc[("10_a", "absent"), "verdict"] == "not run: needs a key"
-    assert table.loc[("10_a", "absent"), "nDCG@10"] == ""
+    assert table.loc[("10_a", "absent"), "value"] == ""
     assert table.loc[("11_b", "good"), "run"] == "k2k2k2"
     assert record.origins(found).loc["10_a", "questions"] == 1
     axes = record.findings_figure(found).axes[0]
@@ -118,6 +119,22 @@ def test_a_modelled_time_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     times = record.findings_table([record.read(tmp_path / "k1")])["ms a question"]
     assert (times["10_a", "good"], times["10_a", "bad"]) == ("~250.0", "250.0")
+
+
+def test_the_findings_draw_the_headline_and_an_unknown_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison = save(tmp_path / "k1", monkeypatch)
+    systems = SYSTEMS | {"other": SYSTEMS["good"]}
+    costs = evaluate.costs(SYSTEMS, COLLECTION, {}, 1)
+    record.save(evaluate.compare(systems, COLLECTION, "bad"), costs, {}, {}, headline=["other"])
+    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00")
+    found = record.read(tmp_path / "k1")
+    assert found.headline["system"].tolist() == ["other"]
+    assert set(found.primary["system"]) == {"good", "bad", "absent", "other"}
+    assert len(record.findings_figure([found]).axes[0].get_yticklabels()) == 1
+    with pytest.raises(RagkitError, match=r"headline \['gone'\]"):
+        record.save(comparison, costs, {}, {}, headline=["gone"])
 
 
 def test_no_run_at_all_says_how_to_make_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from ragkit import data, evaluate, models, prices, recordings, rewrite
+from ragkit.models import replay
 from ragkit.types import RagkitError, Run, metered
 
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
@@ -71,7 +72,7 @@ def test_a_prompt_that_nobody_recorded_is_named(folder: Path) -> None:
 
 
 def test_a_replayed_answer_is_priced_as_if_it_were_made_now(folder: Path) -> None:
-    price = prices.PRICES[models.RECORDED_AS]
+    price = prices.PRICES[replay.RECORDED_AS]
     with metered() as used:
         assert models.llm("recorded", str(folder))(["C. H why"]) == ["a passage"]
     assert (used.calls, used.tokens_in, used.tokens_out, used.modelled) == (1, 2, 2, 1)  # 8 and 9 characters
@@ -90,4 +91,4 @@ def test_modelled_seconds_enter_the_latency_and_are_marked(folder: Path) -> None
     (row,) = evaluate.costs({"hyde": system}, collection, {}).to_dict("records")
     assert row["modelled"]
     assert row["calls"] == 1
-    assert row["seconds_median"] > prices.PRICES[models.RECORDED_AS].first_token
+    assert row["seconds_median"] > prices.PRICES[replay.RECORDED_AS].first_token

@@ -1,0 +1,50 @@
+"""Where models keep what they computed: a folder that can be deleted at any time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ragkit.types import RagkitError
+
+
+def folder() -> Path:
+    """data/cache in the checkout, or what RAGKIT_CACHE names. All of it can be deleted and comes back."""
+    return Path(os.environ.get("RAGKIT_CACHE") or Path(__file__).parents[2] / "data" / "cache")
+
+
+@contextmanager
+def vectors(name: str) -> Iterator[sqlite3.Connection]:
+    """One SQLite file a model and precision."""
+    path = folder() / f"vectors-{re.sub(r'[^A-Za-z0-9@.-]', '_', name)}.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=60)  # seconds that a reader waits for a writer
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB, seconds REAL)"
+        )
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise RagkitError(f"{path}: {error}; it is only a cache: delete it") from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def taking_turns(cache: sqlite3.Connection) -> Iterator[None]:
+    """Runs encode one after the other, each on all cores, so that no two encode the same documents."""
+    from filelock import FileLock
+
+    path = cache.execute("PRAGMA database_list").fetchone()[2]
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+def read(cache: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[bytes, float]]:
+    wanted = "SELECT key, vector, seconds FROM vectors WHERE key IN (SELECT value FROM json_each(?))"
+    return {key: (vector, seconds) for key, vector, seconds in cache.execute(wanted, [json.dumps(keys)])}

@@ -1,0 +1,120 @@
+"""Encoders: the embedded one and those of sentence-transformers, over one cache of document vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragkit.models import cache, embedded
+from ragkit.types import Unavailable
+
+PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
+BATCH = 32
+
+
+class TextEncoder:
+    """Texts to unit vectors. Documents are cached on disk by content; queries never are."""
+
+    def __init__(self, name: str, precision: str) -> None:
+        self.name, self.precision = name, precision
+
+    @cached_property
+    def _encode(self) -> Callable[[list[str], str], NDArray[np.float32]]:
+        if self.name == embedded.NAME:
+            return embedded.encoder(self.precision)
+        return _sentence_transformer(self.name, self.precision)
+
+    def documents(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
+        """(texts, dim) float32, and the seconds that encoding took, whenever it was done.
+
+        Only texts that the cache does not hold are encoded, each of them once.
+        """
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        with cache.vectors(f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}") as kept:
+            known = cache.read(kept, keys)
+            if len(known) < len(set(keys)):
+                with cache.taking_turns(kept):
+                    known = self._encode_missing(kept, keys, texts)
+        if not keys:
+            return np.zeros((0, 0), np.float32), 0.0
+        spent = sum(seconds for _, seconds in known.values())
+        return np.stack([np.frombuffer(known[key][0], np.float32) for key in keys]), spent
+
+    def _encode_missing(
+        self, kept: sqlite3.Connection, keys: list[str], texts: Sequence[str]
+    ) -> dict[str, tuple[bytes, float]]:
+        known = cache.read(kept, keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if not missing:
+            return known  # another run encoded them while this one waited for its turn
+        encode = self._encode  # loads the model, which is no part of the seconds
+        for batch in self._batches(missing):
+            start = perf_counter()
+            vectors = encode(list(batch.values()), "document")
+            seconds = (perf_counter() - start) / len(batch)
+            rows = [(key, v.tobytes(), seconds) for key, v in zip(batch, vectors, strict=True)]
+            with kept:  # one transaction a batch: an interrupted run loses one batch
+                kept.executemany("INSERT INTO vectors VALUES (?, ?, ?)", rows)
+            known |= {key: (vector, seconds) for key, vector, seconds in rows}
+        return known
+
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dim) float32."""
+        return self._encode(list(texts), "query")
+
+    def _batches(self, texts: dict[str, str]) -> Iterator[dict[str, str]]:
+        """Batches of about equal length, longest first, under a progress bar where somebody watches."""
+        from tqdm.auto import tqdm
+
+        order = sorted(texts, key=lambda key: -len(texts[key]))
+        watched = "RAGKIT_RUN_DIR" not in os.environ and len(order) > 10 * BATCH
+        with tqdm(total=len(order), desc=f"encoding with {self.name}", disable=not watched) as bar:
+            for start in range(0, len(order), BATCH):
+                keys = order[start : start + BATCH]
+                yield {key: texts[key] for key in keys}
+                bar.update(len(keys))
+
+
+def _sentence_transformer(name: str, precision: str) -> Callable[[list[str], str], NDArray[np.float32]]:
+    """Any model of sentence-transformers, with its own prompts for queries and documents if it has them."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model = SentenceTransformer(name, model_kwargs={"dtype": getattr(torch, PRECISIONS[precision])})
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"needs the weights of {name!r}: no folder with a sentence-transformers model, and not to be had "
+            f"from the hub ({str(error).splitlines()[0]})"
+        ) from None
+
+    def encode(texts: list[str], kind: str) -> NDArray[np.float32]:
+        prompted = model.encode_query if kind == "query" else model.encode_document
+        vectors = prompted(texts, batch_size=BATCH, show_progress_bar=False, normalize_embeddings=True,
+                           convert_to_tensor=True)  # fmt: skip
+        return np.asarray(vectors.float().cpu().numpy(), np.float32)
+
+    return encode
+
+
+def fingerprint(name: str) -> str:
+    """What identifies an encoder's weights: a SHA-256 (embedded, or a folder's), else the name on the hub."""
+    if name == embedded.NAME:
+        return embedded.SHA256
+    if Path(name).is_dir():
+        digest = hashlib.sha256()
+        for path in sorted(p for p in Path(name).rglob("*") if p.is_file()):
+            digest.update(f"{path.relative_to(name)}:{embedded.sha256(path)}\n".encode())
+        return digest.hexdigest()
+    return name
