@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from ragkit.types import RagkitError, Run, ranking
+from ragkit.types import Answers, Collection, RagkitError, Run, ranking
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+HELD = "answer in context"
 _WORD = re.compile(r"\S+")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")  # hyphens, en and em dashes, minus: all are "-" to a reader
 
 
-def first_words(run: Run, texts: Mapping[str, str], words: int) -> dict[str, str]:
+def first_words(run: Run, texts: Mapping[str, str], words: int) -> Answers:
     """The texts of each query in the order of the run, cut off after `words` words in all: a budget.
 
     `texts` are passages or documents, as the run names them; each keeps its own spacing, and an empty
@@ -19,7 +24,7 @@ def first_words(run: Run, texts: Mapping[str, str], words: int) -> dict[str, str
     """
     if words < 1:
         raise RagkitError(f"reading.first_words: {words} words: expected at least 1")
-    given: dict[str, str] = {}
+    given: Answers = {}
     for query_id, scores in run.items():
         pages: list[str] = []
         left = words
@@ -34,17 +39,22 @@ def first_words(run: Run, texts: Mapping[str, str], words: int) -> dict[str, str
     return given
 
 
-def holds_answer(given: Mapping[str, str], answers: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """1.0 where the text of a query holds one of its accepted answers, word for word, else 0.0; by query_id.
+def holds_answer(given: Answers, collection: Collection) -> DataFrame:
+    """Whether the text of a query holds its accepted answer word for word: query_id, measure, value (0 or 1).
 
-    As whole words; case, white space, kinds of dash and Markdown's asterisks aside. A query that was given
-    nothing holds nothing. Exact in what it finds, blind to an answer in other words.
+    One of the accepted answers suffices; with `all_of` in its query_info, every one is needed. As whole
+    words; case, white space, kinds of dash and Markdown's asterisks aside. A row for each query that has
+    accepted answers, also where nothing was given. For `evaluate.compare_answers`.
     """
-    plain = {query_id: _plain(text) for query_id, text in given.items()}
-    return {
-        query_id: float(any(_stands(_plain(answer), plain.get(query_id, "")) for answer in accepted))
-        for query_id, accepted in answers.items()
-    }
+    import pandas as pd
+
+    rows = []
+    for query_id in (q for q in collection.queries if collection.answers.get(q)):
+        text = _plain(given.get(query_id, ""))
+        found = [_stands(_plain(answer), text) for answer in collection.answers[query_id]]
+        needs_all = collection.query_info.get(query_id, {}).get("all_of")
+        rows.append((query_id, HELD, float(all(found) if needs_all else any(found))))
+    return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
 def _plain(text: str) -> str:

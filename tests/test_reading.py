@@ -1,9 +1,22 @@
+from typing import Any
+
 import pytest
 
-from ragkit import reading
-from ragkit.types import RagkitError, Run
+from ragkit import evaluate, reading
+from ragkit.types import Collection, RagkitError, Run
 
 TEXTS = {"a": "one two\nthree", "b": " four  five ", "empty": "  "}
+
+
+def collection(answers: dict[str, list[str]], info: dict[str, dict[str, Any]] | None = None) -> Collection:
+    return Collection("toy", "test", "", {}, dict.fromkeys(answers, "?"), {}, answers, query_info=info or {})
+
+
+def held_in(
+    given: dict[str, str], answers: dict[str, list[str]], info: dict[str, dict[str, Any]] | None = None
+) -> dict[str, float]:
+    table = reading.holds_answer(given, collection(answers, info))
+    return dict(zip(table["query_id"], table["value"], strict=True))
 
 
 def test_a_reader_gets_the_texts_in_their_order_up_to_the_budget() -> None:
@@ -46,11 +59,28 @@ def test_no_budget_is_refused_and_an_unknown_text_is_an_error() -> None:
     ],
 )
 def test_an_answer_is_found_word_for_word(text: str, answer: str, held: float) -> None:
-    assert reading.holds_answer({"q": text}, {"q": [answer]}) == {"q": held}
+    assert held_in({"q": text}, {"q": [answer]}) == {"q": held}
 
 
-def test_one_of_several_answers_suffices_and_a_missing_query_holds_none() -> None:
-    given = {"q": "eight weeks", "not asked": "eight weeks"}
-    answers = {"q": ["8 weeks", "eight weeks"], "lost": ["eight weeks"], "unanswerable": []}
-    assert reading.holds_answer(given, answers) == {"q": 1.0, "lost": 0.0, "unanswerable": 0.0}
-    assert reading.holds_answer({}, {}) == {}
+def test_one_of_several_answers_suffices_unless_all_are_needed() -> None:
+    answers = {"q": ["8 weeks", "eight weeks"]}
+    assert held_in({"q": "eight weeks"}, answers) == {"q": 1.0}
+    assert held_in({"q": "eight weeks"}, answers, {"q": {"all_of": True}}) == {"q": 0.0}
+    assert held_in({"q": "eight weeks, 8 weeks"}, answers, {"q": {"all_of": True}}) == {"q": 1.0}
+
+
+def test_each_question_with_answers_has_its_row_and_no_other_has() -> None:
+    given = {"not asked": "eight weeks", "no answer": "eight weeks"}
+    assert held_in(given, {"lost": ["eight weeks"], "no answer": []}) == {"lost": 0.0}
+    assert held_in({}, {}) == {}
+
+
+def test_a_comparison_can_be_made_of_it() -> None:
+    asked = collection({"q1": ["a"], "q2": ["b"]})
+    readers = {
+        "none": lambda queries: dict.fromkeys(queries, ""),
+        "all": lambda queries: dict.fromkeys(queries, "a b"),
+    }
+    compared = evaluate.compare_answers(readers, asked, "none", reading.holds_answer)
+    row = compared.results.query("system == 'all' and type == 'all'").iloc[0]
+    assert (row["measure"], row["value"], row["difference"]) == ("answer in context", 1.0, 1.0)
