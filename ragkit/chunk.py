@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ragkit.types import Corpus, RagkitError, Run, ranking
 
 Q = TypeVar("Q")  # a query: its text, or its vector
@@ -112,6 +115,25 @@ def to_parents(run: Run, parents: dict[str, str], k: int) -> Run:
             best.setdefault(parents[chunk_id], scores[chunk_id])
         documents[query_id] = {doc_id: best[doc_id] for doc_id in ranking(best, k)}
     return documents
+
+
+def mean_vectors(
+    vectors: NDArray[np.float32], parents: Mapping[str, str]
+) -> tuple[list[str], NDArray[np.float32]]:
+    """One unit vector a document, the mean of its passages' vectors: the counterpart of the best passage.
+
+    `vectors`: (passages, dim), in the order of `parents`. Returns the doc_ids and (documents, dim).
+    Raises RagkitError for another number of vectors than of passages.
+    """
+    if len(vectors) != len(parents):
+        raise RagkitError(
+            f"chunk.mean_vectors: {len(vectors)} vectors, {len(parents)} passages: expected equal numbers"
+        )
+    places = {doc_id: n for n, doc_id in enumerate(dict.fromkeys(parents.values()))}
+    sums = np.zeros((len(places), vectors.shape[1]), np.float32)
+    np.add.at(sums, [places[doc_id] for doc_id in parents.values()], vectors)
+    # the length of a mean falls with the number of passages: without this, long documents would lose
+    return list(places), sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
 
 def parent_retriever(

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +205,20 @@ def test_the_best_passage_speaks_for_its_document() -> None:
     run: Run = {"q": {"a#0": 1.0, "b#0": 2.0, "a#1": 3.0, "c#0": 2.0}, "none": {}}
     parents = {"a#0": "a", "a#1": "a", "b#0": "b", "c#0": "c"}
     assert chunk.to_parents(run, parents, k=2) == {"q": {"a": 3.0, "c": 2.0}, "none": {}}
+
+
+def test_the_mean_vector_of_a_document_has_length_1() -> None:
+    vectors = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], np.float32)
+    doc_ids, means = chunk.mean_vectors(vectors, {"a#0": "a", "b#0": "b", "a#1": "a"})
+    assert doc_ids == ["a", "b"]
+    # a: (1, 0) + (0, 1) is (1, 1), of length 1.41421; b has one passage and keeps its vector
+    assert means == pytest.approx(np.array([[0.70711, 0.70711], [0.6, 0.8]]), abs=1e-5)
+    assert means.dtype == np.float32
+
+
+def test_every_passage_has_its_vector_or_it_is_an_error() -> None:
+    with pytest.raises(RagkitError, match="1 vectors, 2 passages"):
+        chunk.mean_vectors(np.ones((1, 2), np.float32), {"a#0": "a", "a#1": "a"})
 
 
 def test_the_retriever_of_documents_deepens_until_it_has_k() -> None:
