@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from ragkit.types import Answers, Corpus, Encoder, RagkitError, Run, Vectors, ranking
+
+_WORD = re.compile(r"\S+")
 
 
 class Sentences:
@@ -118,3 +121,26 @@ def among(run: Run, sentences: Run) -> Run:
         query_id: {s: run.get(query_id, {}).get(s, 0.0) for s in scores}
         for query_id, scores in sentences.items()
     }
+
+
+def first_words(run: Run, texts: Mapping[str, str], words: int) -> Answers:
+    """The texts of each query in the order of the run, cut off after `words` words in all: a budget.
+
+    `texts` are passages or documents, as the run names them; each keeps its own spacing, and an empty
+    line parts it from the next. Raises RagkitError for a budget of no word, KeyError for an unknown text.
+    """
+    if words < 1:
+        raise RagkitError(f"compress.first_words: {words} words: expected at least 1")
+    given: Answers = {}
+    for query_id, scores in run.items():
+        pages: list[str] = []
+        left = words
+        for name in ranking(scores):
+            spans = [match.span() for match in _WORD.finditer(texts[name])][:left]
+            if spans:
+                pages.append(texts[name][spans[0][0] : spans[-1][1]])
+                left -= len(spans)
+            if not left:
+                break
+        given[query_id] = "\n\n".join(pages)
+    return given

@@ -27,7 +27,6 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "formats": set[str](),
     "data": {"formats"},
     "chunk": set[str](),
-    "reading": set[str](),
     "rewrite": set[str](),
     "retrieve": set[str](),
     "fuse": set[str](),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ragkit import compress
 from ragkit.compress import Sentences, among, within
 from ragkit.types import RagkitError, Run, ranking
 from tests.toy import BagOfLetters
@@ -122,3 +123,34 @@ def test_among_gives_the_same_sentences_other_scores() -> None:
         "none": {"pay#1": 0.0},
     }
     assert among(run, {}) == {}
+
+
+PAGES = {"a": "one two\nthree", "b": " four  five ", "empty": "  "}
+
+
+def test_a_reader_gets_the_texts_in_their_order_up_to_the_budget() -> None:
+    run: Run = {"q": {"a": 1.0, "b": 2.0}}
+    assert compress.first_words(run, PAGES, 3) == {"q": "four  five\n\none"}
+    assert compress.first_words(run, PAGES, 4) == {"q": "four  five\n\none two"}
+    assert compress.first_words(run, PAGES, 99) == {"q": "four  five\n\none two\nthree"}
+
+
+def test_a_budget_that_a_text_fills_takes_nothing_of_the_next() -> None:
+    assert compress.first_words({"q": {"a": 1.0, "b": 2.0}}, PAGES, 2) == {"q": "four  five"}
+
+
+def test_ties_go_by_the_order_of_rankings() -> None:
+    assert compress.first_words({"q": {"a": 1.0, "b": 1.0}}, PAGES, 2) == {"q": "four  five"}  # b before a
+
+
+def test_an_empty_text_and_an_empty_run_give_nothing() -> None:
+    run: Run = {"q": {"empty": 2.0, "b": 1.0}, "none": {}}
+    assert compress.first_words(run, PAGES, 9) == {"q": "four  five", "none": ""}
+    assert compress.first_words({}, PAGES, 9) == {}
+
+
+def test_no_budget_is_refused_and_an_unknown_text_is_an_error() -> None:
+    with pytest.raises(RagkitError, match="0 words: expected at least 1"):
+        compress.first_words({"q": {"a": 1.0}}, PAGES, 0)
+    with pytest.raises(KeyError):
+        compress.first_words({"q": {"unknown": 1.0}}, PAGES, 1)
