@@ -15,6 +15,8 @@ NAMES = {
     "rank-bm25": "BM25, rank-bm25",
     "tuned": "BM25, bm25s (Lucene)",
     "dense documents": "all-MiniLM-L6-v2, whole documents",
+    "minmax": "hybrid of the two, weighted sum",
+    "dense, maxsim 50": "MaxSim over the first 50 of all-MiniLM-L6-v2",
 }
 
 
