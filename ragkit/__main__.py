@@ -158,8 +158,11 @@ def _record(options: argparse.Namespace, root: Path) -> int:
         os.environ["RAGKIT_BUDGET"] = options.budget  # of the process that runs the notebook
     models.llm(options.llm)  # refuses another name, and a budget that is none
     for run in sweep.plan([options.notebook], given, root):
-        if not {"llm", "collection"} <= run.values.keys():
-            raise RagkitError(f"{run.notebook.stem} has no parameters llm and collection: nothing to record")
+        if missing := [name for name in ("llm", "collection") if name not in run.values]:
+            raise RagkitError(
+                f"{run.notebook.stem} has no parameter {' and '.join(missing)}: nothing to record; name a "
+                "notebook that asks a language model (40_multi_query, 41_hyde, ...)"
+            )
     planned = sweep.plan([options.notebook], given | {"llm": options.llm}, root)
     model = recordings.model_of(options.llm)
     files = {run: _collection(run) / recordings.file_name("recordings", model) for run in planned}

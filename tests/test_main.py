@@ -346,7 +346,7 @@ def test_a_recording_that_fails_keeps_what_it_paid_for_and_tells_no_key(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--llm", "cohere:x", "10_quiet"], "10_quiet has no parameters llm and collection"),
+        (["--llm", "cohere:x", "10_quiet"], "10_quiet has no parameter llm and collection: nothing"),
         (["--llm", "recorded", "41_asks"], "expected one live model, and in --llm: cohere:<model>, openai"),
         (["--llm", "cohere:x", "41_asks", "-p", "llm=cohere:y"], "expected one live model, and in --llm"),
         (
