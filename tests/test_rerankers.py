@@ -15,22 +15,6 @@ PAIRS = [("open the valve", "Valves open at dawn."), ("a cat", "Valves open at d
          ("open the valve", ""), ("", "The cat sleeps."), ("open the valve", LONG)]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model as it lies in a cache: converting it takes seconds, so once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAGKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return embedded.converted().parent
-
-
-@pytest.fixture
-def empty_cache(converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache without a vector."""
-    (tmp_path / converted.name).symlink_to(converted)
-    monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path))
-    return tmp_path
-
-
 def test_late_interaction_by_hand() -> None:
     query = np.array([[1, 0], [0, 1], [0.6, 0.8]])
     first, second = np.array([[1, 0]]), np.array([[0, 1], [0.8, 0.6]])
