@@ -6,21 +6,11 @@ import pytest
 from ragkit import generate
 from ragkit.answers import cited, declined
 from ragkit.types import RagkitError, Unavailable
+from tests.toy import Saying
 
 LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 QUERIES = {"q1": "How long is leave?", "q2": "Who pays?"}
 CORPUS = {"a": "Leave is 25 days.", "b": "The firm pays.", "c": "Lunch is at noon."}
-
-
-class Saying:
-    """A language model that answers its n-th prompt with the n-th text, and keeps the prompts."""
-
-    def __init__(self, *said: str) -> None:
-        self.said, self.prompts = said, list[str]()
-
-    def __call__(self, prompts: list[str]) -> list[str]:
-        self.prompts += prompts
-        return list(self.said)
 
 
 def test_the_closed_book_prompt_is_word_for_word_the_one_that_was_recorded() -> None:

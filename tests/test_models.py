@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ragkit import models, retrieve
 from ragkit.models import embedded, encoders
 from ragkit.types import RagkitError, Unavailable
+from tests.toy import SMALL_BERT
 
 TEXTS = ["Valves open at dawn.", "", "one two three " * 200, "Größe: 5 µm, 日本語"]
 
@@ -24,14 +25,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     folder = tmp_path_factory.mktemp("model")
     tokenizer = AutoTokenizer.from_pretrained(embedded.folder())
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
+    config = BertConfig.from_dict(SMALL_BERT | {"vocab_size": len(tokenizer)})
     BertModel(config).save_pretrained(folder / "bert")
     tokenizer.save_pretrained(folder / "bert")
     transformer = Transformer(str(folder / "bert"), max_seq_length=32)

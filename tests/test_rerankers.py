@@ -8,6 +8,7 @@ import pytest
 from ragkit import models, rerank
 from ragkit.models import embedded, rerankers
 from ragkit.types import RagkitError, Unavailable
+from tests.toy import SMALL_BERT
 
 LONG = "valve " * 400
 PAIRS = [("open the valve", "Valves open at dawn."), ("a cat", "Valves open at dawn."),
@@ -80,15 +81,8 @@ def small_cross_encoder(folder: Path, labels: int) -> str:
 
     tokenizer = AutoTokenizer.from_pretrained(embedded.folder())
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        initializer_range=1.0,  # else all scores are nearly equal
-    )
+    # a wide range, else all scores are nearly equal
+    config = BertConfig.from_dict(SMALL_BERT | {"vocab_size": len(tokenizer), "initializer_range": 1.0})
     config.num_labels = labels
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.model_max_length = 64

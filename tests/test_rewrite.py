@@ -5,20 +5,10 @@ import pytest
 
 from ragkit import rewrite
 from ragkit.types import Queries
+from tests.toy import Saying
 
 LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 QUERIES: Queries = {"q1": "How long is leave?", "q2": "Who pays?"}
-
-
-class Saying:
-    """A language model that answers its n-th prompt with the n-th text, and keeps the prompts."""
-
-    def __init__(self, *answers: str) -> None:
-        self.answers, self.prompts = answers, list[str]()
-
-    def __call__(self, prompts: list[str]) -> list[str]:
-        self.prompts += prompts
-        return list(self.answers)
 
 
 def test_the_prompts_are_word_for_word_those_that_were_recorded() -> None:

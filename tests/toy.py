@@ -1,4 +1,4 @@
-"""Small things that several tests look at: six documents, three questions, an encoder that counts letters."""
+"""Small things that several tests look at: documents, questions, an encoder that counts letters, models."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,13 @@ CORPUS = {
     "empty": "",
 }
 QUERIES = {"q-cat": "where does the cat sleep", "q-dog": "barking dogs", "q-none": "zymurgy"}
+SMALL_BERT = {  # two layers, quick to make with random weights; for transformers' BertConfig
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 64,
+}
 
 
 class BagOfLetters:
@@ -28,3 +35,14 @@ class BagOfLetters:
         )
         norms = np.linalg.norm(counts, axis=1, keepdims=True)
         return np.asarray(counts / np.maximum(norms, 1), np.float32)
+
+
+class Saying:
+    """A language model that answers its n-th prompt with the n-th text, and keeps the prompts."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers, self.prompts = answers, list[str]()
+
+    def __call__(self, prompts: list[str]) -> list[str]:
+        self.prompts += prompts
+        return list(self.answers)
