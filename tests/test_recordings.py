@@ -1,11 +1,12 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from ragkit import data, evaluate, models, plan, prices, recordings, rewrite
 from ragkit.models import replay
-from ragkit.types import RagkitError, Run, metered
+from ragkit.types import RagkitError, Run, Usage, metered
 from tests.project import write_notebook
 
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
@@ -118,6 +119,12 @@ def test_the_key_is_the_hash_of_model_parameters_and_prompt() -> None:
     assert recordings.key_of("cohere:big", PARAMETERS, "why ä") == expected
     assert recordings.key_of("cohere:big", dict(reversed(PARAMETERS.items())), "why ä") == expected
     assert recordings.key_of("cohere:small", PARAMETERS, "why ä") != expected
+
+
+def test_an_answer_says_what_it_used_and_an_unknown_price_is_no_number() -> None:
+    assert answer("p", "one").usage == Usage(1, 7, 3, 0.01, 2.0)
+    used = answer("p", "one", dollars=None).usage
+    assert (used.calls, used.tokens_in, math.isnan(used.dollars), used.seconds) == (1, 7, True, 2.0)
 
 
 def test_recordings_are_merged_sorted_by_key_and_the_newer_answer_stands(tmp_path: Path) -> None:

@@ -138,8 +138,7 @@ class Live:
             waited = perf_counter() - begin
         answers = [self._kept.known[key] for key in keys]
         for answer in answers:
-            dollars = math.nan if answer.dollars is None else answer.dollars
-            spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+            spend(answer.usage)
         spend(Usage(waited=waited))
         self._note(answers)
         return [answer.answer for answer in answers]

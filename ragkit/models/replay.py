@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 from ragkit import formats, prices, recordings
@@ -65,8 +64,7 @@ class Replayed:
         """Raises RagkitError for a prompt that was not recorded."""
         answers = [self._answer(prompt) for prompt in prompts]
         for answer in answers:
-            dollars = math.nan if answer.dollars is None else answer.dollars
-            spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+            spend(answer.usage)
         return [answer.answer for answer in answers]
 
     def _answer(self, prompt: str) -> Answer:
