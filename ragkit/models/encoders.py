@@ -41,16 +41,21 @@ class TextEncoder:
 
         Only texts that the cache does not hold are encoded, each of them once.
         """
+        kept_as = f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}"
+        vectors, spent = self._kept(kept_as, texts)
+        if not vectors:
+            return np.zeros((0, 0), np.float32), 0.0
+        return np.stack([np.frombuffer(vector, np.float32) for vector in vectors]), spent
+
+    def _kept(self, kept_as: str, texts: Sequence[str]) -> tuple[list[bytes], float]:
+        """The vectors of each text as that cache holds them, once it does; the seconds of each text once."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        with cache.vectors(f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}") as kept:
+        with cache.vectors(kept_as) as kept:
             known = cache.read(kept, keys)
             if len(known) < len(set(keys)):
                 with cache.taking_turns(kept):
                     known = self._encode_missing(kept, keys, texts)
-        if not keys:
-            return np.zeros((0, 0), np.float32), 0.0
-        spent = sum(seconds for _, seconds in known.values())
-        return np.stack([np.frombuffer(known[key][0], np.float32) for key in keys]), spent
+        return [known[key][0] for key in keys], sum(seconds for _, seconds in known.values())
 
     def _encode_missing(
         self, kept: sqlite3.Connection, keys: list[str], texts: Sequence[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache, embedded
+from ragkit.models import embedded
 from ragkit.models.encoders import BATCH, TextEncoder
 from ragkit.types import RagkitError, Unavailable
 
@@ -86,14 +85,11 @@ class _TokenEncoder(TextEncoder):
 
     def tokens(self, texts: list[str]) -> tuple[list[NDArray[np.float16]], float]:
         """(tokens, 384) of each text, and the seconds that encoding took, whenever it was done."""
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        with cache.vectors(f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}") as kept:
-            known = cache.read(kept, keys)
-            if len(known) < len(set(keys)):
-                with cache.taking_turns(kept):
-                    known = self._encode_missing(kept, keys, texts)
-        vectors = [np.frombuffer(known[key][0], np.float16).reshape(-1, embedded.DIMENSIONS) for key in keys]
-        return vectors, sum(seconds for _, seconds in known.values())
+        kept_as = f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}"
+        vectors, spent = self._kept(kept_as, texts)
+        return [
+            np.frombuffer(vector, np.float16).reshape(-1, embedded.DIMENSIONS) for vector in vectors
+        ], spent
 
     def now(self, texts: list[str]) -> list[NDArray[np.float16]]:
         """(tokens, 384) of each query; never cached, so that its price can be measured."""
