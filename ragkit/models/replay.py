@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ragkit import formats, prices, recordings
 from ragkit.recordings import Answer
-from ragkit.types import RagkitError, Usage, spend
+from ragkit.types import RagkitError, Unavailable, Usage, spend
 
 RECORDED_AS = "command-r-08-2024"  # of the price table: a model of the kind that one would take for this
 LIVE = (
@@ -24,7 +24,7 @@ class Recorded:
         self._answers = recordings.read(_folder(collection))
 
     def __call__(self, prompts: list[str]) -> list[str]:
-        """Raises RagkitError for a prompt that nobody recorded."""
+        """Raises Unavailable for a prompt that nobody recorded."""
         answers = [self._answer(prompt) for prompt in prompts]
         price = prices.PRICES[RECORDED_AS]
         for prompt, answer in zip(prompts, answers, strict=True):
@@ -35,8 +35,8 @@ class Recorded:
 
     def _answer(self, prompt: str) -> str:
         if prompt not in self._answers:
-            raise RagkitError(
-                f"no recorded answer in {self._collection} to the prompt that ends "
+            raise Unavailable(
+                f"needs a recorded answer in {self._collection} to the prompt that ends "
                 f"{recordings.question_of(prompt)!r}: take questions that were recorded, or {LIVE}"
             )
         return self._answers[prompt].answer
@@ -61,7 +61,7 @@ class Replayed:
         self._as_asked = [(name, json.loads(parameters)) for name, parameters in sorted(as_asked)]
 
     def __call__(self, prompts: list[str]) -> list[str]:
-        """Raises RagkitError for a prompt that was not recorded."""
+        """Raises Unavailable for a prompt that was not recorded."""
         answers = [self._answer(prompt) for prompt in prompts]
         for answer in answers:
             spend(answer.usage)
@@ -74,8 +74,8 @@ class Replayed:
         question = recordings.question_of(prompt)
         other = any(answer.question == question for answer in self._answers.values())
         why = " (the same question was recorded with other documents or another template)" if other else ""
-        raise RagkitError(
-            f"no answer of {self._model} is recorded in {self._collection} to the prompt that ends "
+        raise Unavailable(
+            f"needs a recorded answer of {self._model} in {self._collection} to the prompt that ends "
             f"{question!r}{why}: {LIVE}"
         )
 
