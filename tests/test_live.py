@@ -734,7 +734,7 @@ def test_a_chat_template_is_used_where_the_tokenizer_has_one(
 def test_a_model_of_transformers_without_weights_says_what_it_needs(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # else it tries for a minute
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # with a network too
     with pytest.raises(Unavailable, match=r"^needs the weights of 'nobody/such-model'"):
         models.llm("hf:nobody/such-model")(["a"])
 

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache, cohere_api, embedded
+from ragkit.models import cache, cohere_api, embedded, hub
 from ragkit.models.live import Settings
-from ragkit.types import Unavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 BATCH = 32
@@ -95,19 +98,16 @@ class TextEncoder:
 
 def _sentence_transformer(name: str, precision: str) -> Callable[[list[str], str], NDArray[np.float32]]:
     """Any model of sentence-transformers, with its own prompts for queries and documents if it has them."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model = SentenceTransformer(name, model_kwargs={"dtype": getattr(torch, PRECISIONS[precision])})
-    except (OSError, ValueError) as error:
-        raise Unavailable(
-            f"needs the weights of {name!r}: no folder with a sentence-transformers model, and not to be had "
-            f"from the hub ({str(error).splitlines()[0]})"
-        ) from None
+    def load(local: bool) -> SentenceTransformer:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        dtype = getattr(torch, PRECISIONS[precision])
+        return SentenceTransformer(name, model_kwargs={"dtype": dtype}, local_files_only=local)
+
+    instead = f"; {embedded.NAME} is built in"
+    model = hub.load(name, "a sentence-transformers model", load, "sentence-transformers", instead)
 
     def encode(texts: list[str], kind: str) -> NDArray[np.float32]:
         prompted = model.encode_query if kind == "query" else model.encode_document

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import embedded
+from ragkit.models import embedded, hub
 from ragkit.models.encoders import BATCH, TextEncoder
 from ragkit.types import RagkitError, Unavailable
-
-HUB_SECONDS = 10  # that the hub has to say whether it has a model; its own client tries for a minute
 
 
 class MaxSim:
@@ -122,31 +117,14 @@ class CrossEncoder:
 
     @cached_property
     def _model(self) -> Any:
+        def load(local: bool) -> Any:
+            from sentence_transformers import CrossEncoder
+
+            return CrossEncoder(self.name, local_files_only=local)
+
         if not self._missing:
             try:
-                return _cross_encoder(self.name)
-            except Exception as error:  # of the hub's HTTP library, or of the folder: the row shows it
-                self._missing = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Unavailable(
-            f"needs the weights of {self.name!r}: no folder with a cross-encoder, and not to be had from the "
-            f"hub ({self._missing})"
-        )
-
-
-def _cross_encoder(name: str) -> Any:
-    """The model from a folder or from what was downloaded before, else from the hub, if that answers."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
-
-    here = Path(name).is_dir() or isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
-    if not here:  # asked before sentence-transformers is loaded, which takes ten seconds
-        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
-    from sentence_transformers import CrossEncoder
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if here:
-        with suppress(OSError):  # a download that was broken off is finished below
-            return CrossEncoder(name, local_files_only=True)
-        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
-    return CrossEncoder(name)
+                return hub.load(self.name, "a cross-encoder", load, "cross-encoder")
+            except Unavailable as error:
+                self._missing = str(error)
+        raise Unavailable(self._missing)
