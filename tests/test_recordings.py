@@ -183,7 +183,7 @@ def test_a_missing_recording_of_a_live_model_is_told_with_what_may_be_the_matter
 def test_a_model_that_was_not_recorded_is_told_with_those_that_were(tmp_path: Path) -> None:
     recordings.merge(tmp_path / "recordings-small.jsonl", [answer("p", "one")])
     with pytest.raises(
-        RagkitError, match=r"no recordings of 'big' \(there are: small\).*ragkit record --llm"
+        RagkitError, match=r"no recordings of 'big' \(there are: small\).*ragkit record --llm cohere:<model>"
     ):
         models.llm("recorded:big", str(tmp_path))
 

@@ -53,7 +53,7 @@ class Replayed:
             there = sorted(file.stem.partition("-")[2] for file in folder.glob("recordings-*.jsonl"))
             raise RagkitError(
                 f"{folder} has no recordings of {model!r} (there are: {', '.join(there) or 'none'}); make "
-                f"some: python -m ragkit record --llm cohere:{model} NOTEBOOK -p collection={collection}"
+                f"some: python -m ragkit record --llm cohere:<model> NOTEBOOK -p collection={collection}"
             )
         self._answers = recordings.read_answers(path)
         # The prompt alone is no key: whatever was asked with other parameters has another one.
