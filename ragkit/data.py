@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ragkit import formats
-from ragkit.types import Collection, RagkitError
+from ragkit import formats, recordings
+from ragkit.types import Collection, RagkitError, Run
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
 MOST_PROBLEMS = 20  # what `check` lists before it stops
@@ -81,6 +81,21 @@ def variants(collection: Collection) -> Collection:
         answers={v: collection.answers[q] for v, q in original.items() if q in collection.answers},
         query_info={v: collection.query_info[q] | rows[v].metadata for v, q in original.items()},
     )
+
+
+def contexts(collection: Collection) -> dict[str, Run]:
+    """What readers were given when answers were recorded: name of a context -> a run of its documents.
+
+    The documents of a question are in the order in which its prompt held them (scores -1, -2, ...), so
+    that `generate.answer` over such a run makes the prompt that was recorded. Only questions of the
+    collection; no contexts where nothing was recorded (readings.jsonl).
+    """
+    found: dict[str, Run] = {}
+    for reading in recordings.readings(formats.folder(collection.name) or Path(collection.name)):
+        if reading.query_id in collection.queries:
+            ranks = {doc_id: float(-rank) for rank, doc_id in enumerate(reading.documents, start=1)}
+            found.setdefault(reading.context, {})[reading.query_id] = ranks
+    return found
 
 
 def splits(name: str) -> list[str]:

@@ -240,9 +240,13 @@ def parts_of(
         available = data.splits(name)
         if "split" in values and available and values["split"] not in available:
             raise RagkitError(f"split={values['split']}: {name} has the splits {', '.join(available)}")
-        replayed = recordings.file_of(formats.folder(name) or root, str(values.get("llm", "")))
-        if replayed is not None:  # a live model has no hash: its name is among the parameters
-            parts["recordings"] = hash_path(replayed) if replayed.is_file() else "none"
+        replayed = {
+            file
+            for parameter in ("llm", "reader")  # a live model has no hash: its name is among the parameters
+            for file in recordings.files_of(formats.folder(name) or root, str(values.get(parameter, "")))
+        }
+        if replayed:
+            parts["recordings"] = {f.name: hash_path(f) if f.is_file() else "none" for f in sorted(replayed)}
     if "records" in paths:
         found = [folder / "run.json" for folder in record.newest(paths["records"])]
         parts["records"] = sorted(json.loads(file.read_text("utf-8"))["key"] for file in found)

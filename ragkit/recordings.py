@@ -1,8 +1,9 @@
 """Recorded answers of a language model, by the full prompt that each answers.
 
-recordings.jsonl beside a collection holds answers by question and task, with no price. What was asked of
-a live model has another form, one for the cache and for what `record` writes: a line an answer (`Answer`),
-under the hash of its prompt. The prompt itself, which may hold documents of somebody else, is not stored.
+recordings.jsonl beside a collection holds answers by question and task, readings.jsonl those to prompts
+that hold documents; neither has prices. What was asked of a live model has another form, one for the
+cache and for what `record` writes: a line an answer (`Answer`), under the hash of its prompt. A prompt
+that holds documents, which may be somebody else's, is never stored.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from ragkit import formats
 from ragkit.types import RagkitError, Usage
 
+READINGS = "readings.jsonl"
 VARIATIONS = 4  # wordings that multi_query was always asked for
 QUESTION = 200  # characters of a prompt's last line that are kept, for a person who reads the file
 
@@ -63,6 +65,45 @@ def read(folder: Path) -> dict[str, Recording]:
                 query_id, task, answer if isinstance(answer, str) else "\n".join(answer)
             )
     return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The answer to a question that was asked of some documents."""
+
+    query_id: str
+    context: str  # how the documents were chosen: "top 5", "judged", "16k middle", ...
+    documents: tuple[str, ...]  # doc_ids in the order in which the prompt holds them
+    prompt: str  # SHA-256 of the whole prompt, 64 hex digits
+    answer: str
+    read: str = ""  # what a person or model that compared it with the accepted answers called it
+
+
+def readings(folder: Path) -> list[Reading]:
+    """The recorded answers to prompts that hold documents, none where there is no readings.jsonl.
+
+    A line holds the documents of a prompt, and the answers of all the questions that were asked of them.
+    Raises RagkitError for a line that has another form.
+    """
+    path = folder / READINGS
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(formats.decoded(path, formats.raise_it).splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            found += [Reading(documents=tuple(row["documents"]), **given) for given in row["answers"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RagkitError(
+                f"{path}, line {number}: found {error!r}; expected a JSON object with documents and answers, "
+                "each answer with query_id, context, prompt and answer"
+            ) from None
+    return found
+
+
+def hash_of(prompt: str) -> str:
+    """SHA-256 of a prompt, 64 hex digits: what stands for one that holds documents."""
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _texts(folder: Path) -> dict[str, str]:
@@ -122,8 +163,16 @@ def file_name(kind: str, model: str) -> str:
     return f"{kind}-{re.sub(r'[^A-Za-z0-9@.-]', '_', model)}.jsonl"
 
 
+def files_of(folder: Path, llm: str) -> list[Path]:
+    """All files that "recorded" or "recorded:<model>" replays; none for a live model."""
+    path = file_of(folder, llm)
+    if path is None:
+        return []
+    return [path, folder / READINGS] if llm == "recorded" else [path]
+
+
 def file_of(folder: Path, llm: str) -> Path | None:
-    """The file that "recorded" or "recorded:<model>" replays; None for a live model."""
+    """The file that "recorded" or "recorded:<model>" replays, which must be there; None for a live model."""
     how, _, model = llm.partition(":")
     if how != "recorded":
         return None

@@ -92,16 +92,16 @@ def test_one_changed_document_encodes_one_document(empty_cache: Path) -> None:
 def test_an_interrupted_encoding_loses_one_batch(empty_cache: Path) -> None:
     class Interrupted(Counting):
         def _encode(self, texts: list[str], kind: str) -> NDArray[np.float32]:
-            if len(self.asked) >= 2 * encoders.BATCH:
+            if len(self.asked) >= 2 * encoders.KEPT:
                 raise KeyboardInterrupt
             return super()._encode(texts, kind)
 
-    texts = [f"{'x' * n}" for n in range(100)]
+    texts = [f"{'x' * n}" for n in range(3 * encoders.KEPT)]
     with pytest.raises(KeyboardInterrupt):
         Interrupted().documents(texts)
     rest = Counting()
     rest.documents(texts)
-    assert len(rest.asked) == 100 - 2 * encoders.BATCH
+    assert len(rest.asked) == encoders.KEPT
 
 
 def test_a_broken_cache_file_is_named(empty_cache: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from ragkit import data, evaluate, generate, models, plan, prices, recordings, r
 from ragkit.models import replay
 from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, Usage, metered
 from tests.project import write_notebook
+from tests.toy import Saying
 
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
 
@@ -223,10 +225,14 @@ def test_the_missing_recording_of_larkfield_names_the_way_to_a_live_model() -> N
 
 @pytest.mark.parametrize(
     ("llm", "hashed"),
-    [("recorded", "recordings.jsonl"), ("recorded:big", "recordings-big.jsonl"), ("cohere:big", "")],
+    [
+        ("recorded", {"recordings.jsonl", "readings.jsonl"}),
+        ("recorded:big", {"recordings-big.jsonl"}),
+        ("cohere:big", set()),
+    ],
 )
 def test_the_key_of_a_run_holds_the_recordings_that_it_replays_and_no_other(
-    folder: Path, tmp_path: Path, llm: str, hashed: str
+    folder: Path, tmp_path: Path, llm: str, hashed: set[str]
 ) -> None:
     (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "because"}\n')
     cells = [("code", f"collection = 'larkfield'\nllm = {llm!r}", ["parameters"])]
@@ -237,7 +243,47 @@ def test_the_key_of_a_run_holds_the_recordings_that_it_replays_and_no_other(
         return run.key
 
     keys = [key()]
-    for file in ("recordings.jsonl", "recordings-big.jsonl"):
+    for file in ("recordings.jsonl", "recordings-big.jsonl", "readings.jsonl"):
         (folder / file).write_text("changed")
         keys.append(key())
-        assert (keys[-1] != keys[-2]) == (file == hashed)
+        assert (keys[-1] != keys[-2]) == (file in hashed)
+
+
+DOCUMENTS = {"d1": "Spring was wet.", "d2": "It is because of the rain."}
+
+
+def write_reading(folder: Path, **changes: object) -> None:
+    heard = Saying("")
+    generate.answer({"q1": "why"}, {"q1": {"d2": 2.0, "d1": 1.0}}, DOCUMENTS, heard, 5)
+    prompt = recordings.hash_of(heard.prompts[0])
+    given = {"query_id": "q1", "context": "top 2", "answer": "Rain [d2].", "prompt": prompt}
+    row = {"documents": ["d2", "d1"], "answers": [given | changes]}
+    (folder / "readings.jsonl").write_text(json.dumps(row) + "\n")
+
+
+def test_an_answer_to_a_prompt_with_documents_is_replayed_for_these_documents_alone(folder: Path) -> None:
+    write_reading(folder)
+    model = models.llm("recorded", str(folder))
+    found = {"q1": {"d2": 0.9, "d1": 0.4}}
+    assert generate.answer({"q1": "why"}, found, DOCUMENTS, model, 5) == {"q1": "Rain [d2]."}
+    with pytest.raises(RagkitError, match="the ranking may have changed since"):
+        generate.answer({"q1": "why"}, {"q1": {"d2": 0.4, "d1": 0.9}}, DOCUMENTS, model, 5)
+
+
+def test_what_a_reader_was_given_is_a_run_that_makes_the_same_prompt(folder: Path) -> None:
+    write_reading(folder)
+    asked = Collection(str(folder), "test", "", DOCUMENTS, {"q1": "why"}, {})
+    assert data.contexts(asked) == {"top 2": {"q1": {"d2": -1.0, "d1": -2.0}}}
+    assert data.contexts(replace(asked, queries={})) == {}
+    model = models.llm("recorded", str(folder))
+    given = generate.answer(asked.queries, data.contexts(asked)["top 2"], DOCUMENTS, model, 5)
+    assert given == {"q1": "Rain [d2]."}
+
+
+def test_a_collection_without_readings_has_no_contexts_and_a_broken_line_is_named(folder: Path) -> None:
+    assert recordings.readings(folder) == []
+    write_reading(folder, grade=2)
+    with pytest.raises(
+        RagkitError, match=r"readings\.jsonl, line 1: .*expected a JSON object with documents"
+    ):
+        recordings.readings(folder)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
-BATCH = 32
+BATCH = 32  # texts that PyTorch computes at once
+KEPT = 4 * BATCH  # texts that are encoded between two writes to the cache
 COHERE = "cohere:"  # begins the name of an encoder that Cohere runs
 
 
@@ -87,8 +88,8 @@ class TextEncoder:
         from tqdm.auto import tqdm
 
         order = sorted(texts, key=lambda key: -len(texts[key]))
-        size = cohere_api.TEXTS if self.name.startswith(COHERE) else BATCH
-        watched = "RAGKIT_RUN_DIR" not in os.environ and len(order) > 10 * BATCH
+        size = cohere_api.TEXTS if self.name.startswith(COHERE) else KEPT
+        watched = "RAGKIT_RUN_DIR" not in os.environ and len(order) > 2 * KEPT
         with tqdm(total=len(order), desc=f"encoding with {self.name}", disable=not watched) as bar:
             for start in range(0, len(order), size):
                 keys = order[start : start + size]

@@ -21,7 +21,8 @@ class Recorded:
 
     def __init__(self, collection: str) -> None:
         self._collection = collection
-        self._answers = recordings.read(_folder(collection))
+        self._answers = {prompt: row.answer for prompt, row in recordings.read(_folder(collection)).items()}
+        self._readings = {row.prompt: row for row in recordings.readings(_folder(collection))}
 
     def __call__(self, prompts: list[str]) -> list[str]:
         """Raises Unavailable for a prompt that nobody recorded."""
@@ -34,12 +35,15 @@ class Recorded:
         return answers
 
     def _answer(self, prompt: str) -> str:
-        if prompt not in self._answers:
-            raise Unavailable(
-                f"needs a recorded answer in {self._collection} to the prompt that ends "
-                f"{recordings.question_of(prompt)!r}: take questions that were recorded, or {LIVE}"
-            )
-        return self._answers[prompt].answer
+        if prompt in self._answers:
+            return self._answers[prompt]
+        if reading := self._readings.get(recordings.hash_of(prompt)):
+            return reading.answer
+        raise Unavailable(
+            f"needs a recorded answer in {self._collection} to the prompt that ends "
+            f"{recordings.question_of(prompt)!r}: take questions, and documents, that were recorded (the "
+            f"ranking may have changed since), or {LIVE}"
+        )
 
 
 class Replayed:

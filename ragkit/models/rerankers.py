@@ -72,9 +72,11 @@ class _TokenEncoder(TextEncoder):
         tokens_of = embedded.token_vectors(self.precision)
 
         def encode(texts: list[str], kind: str) -> list[NDArray[np.float16]]:
-            vectors, mask = tokens_of(texts)
-            vectors = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
-            return [v[:n].astype(np.float16) for v, n in zip(vectors, mask.sum(axis=1), strict=True)]
+            found = []
+            for vectors, mask in tokens_of(texts):
+                unit = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+                found += [v[:n].astype(np.float16) for v, n in zip(unit, mask.sum(axis=1), strict=True)]
+            return found
 
         return encode
 
