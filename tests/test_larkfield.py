@@ -1,5 +1,6 @@
-"""The integrity of data/larkfield: read here line by line, without ragkit.data, and held to its data card."""
+"""The integrity of data/larkfield: read here line by line and held to its data card."""
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from ragkit import answers, data, generate
 
 HOME = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 FIELDS = ["id", "title", "department", "kind", "date", "status", "supersedes", "audience", "author"]
@@ -20,6 +23,8 @@ ONE_PASSAGE = {"lookup", "paraphrase", "table", "temporal"}
 QUESTION_TASKS = {"multi_query", "hyde", "step_back", "decompose", "route", "closed_book"}
 VARIANT_TASKS = {"multi_query", "hyde", "route"}
 MESSAGE_TASKS = {"route"}
+PLACES = ("start", "middle", "end")
+READ = ("right", "incomplete", "wrong specificity", "wrong format", "outdated", "wrong")
 
 Row = dict[str, Any]
 
@@ -203,6 +208,65 @@ def test_recorded_answers_have_the_form_that_their_prompts_ask_for() -> None:
         assert 1 <= len(row.get("decompose", ["-"])) <= 4
         assert row["route"] in ("search", "chat", "refuse")
         assert 1 <= len(row.get("closed_book", "-").split()) <= 25
+
+
+def readings() -> list[Row]:
+    """An answer each, with the documents that its prompt held."""
+    return [
+        given | {"documents": row["documents"]} for row in rows("readings.jsonl") for given in row["answers"]
+    ]
+
+
+def test_a_reading_answers_the_prompt_that_its_question_and_documents_make() -> None:
+    texts = data.load("larkfield").corpus  # as prompts hold them
+    questions = by_id("queries.jsonl")
+    for reading in readings():
+        given = "\n\n".join(f"[{doc_id}]\n{texts[doc_id]}" for doc_id in reading["documents"])
+        prompt = generate.ANSWER.format(documents=given, query=questions[reading["query_id"]]["text"])
+        assert hashlib.sha256(prompt.encode()).hexdigest() == reading["prompt"], reading["query_id"]
+        assert reading["answer"].strip()
+
+
+def test_every_test_question_was_read_once_in_each_context_that_the_card_names() -> None:
+    asked = Counter((reading["query_id"], reading["context"]) for reading in readings())
+    assert set(asked.values()) == {1}
+    test = {q: info for q, info in by_id("queries.jsonl").items() if info["split"] == "test"}
+    of = {context: {q for q, c in asked if c == context} for _, context in asked}
+    assert of.pop("top 5") == set(test)
+    assert of.pop("judged") == {q for q, info in test.items() if info["answerable"]}
+    (drawn,) = {frozenset(of[f"{size} {place}"]) for size in ("1k", "4k", "16k") for place in PLACES}
+    assert len(drawn) == 42
+    for size in ("64k", "all"):  # one place a question
+        parts = [of[f"{size} {place}"] for place in PLACES]
+        assert set.union(*parts) == drawn
+        assert sum(map(len, parts)) == 42
+    assert len(of) == 5 * 3
+
+
+def test_the_evidence_stands_in_its_context_at_its_place() -> None:
+    for reading in readings():
+        size, _, place = reading["context"].partition(" ")
+        if place in PLACES:
+            judged = qrels()[reading["query_id"]]
+            spots = [n for n, d in enumerate(reading["documents"]) if judged.get(d) == 2]
+            assert len(spots) == sum(grade == 2 for grade in judged.values())
+            if size == "1k":
+                last = len(reading["documents"]) - 1
+                assert spots[0] == 0 or place != "start"
+                assert spots[-1] == last or place != "end"
+
+
+def test_what_words_cannot_tell_was_read() -> None:
+    questions = by_id("queries.jsonl")
+    for reading in readings():
+        if reading["context"] not in ("top 5", "judged"):
+            continue
+        asked = questions[reading["query_id"]]
+        answer = answers.uncited(reading["answer"])
+        told = answers.containment(answer, asked["answers"], asked.get("all_of", False))
+        open_ = asked["answerable"] and not told and not answers.declined(answer)
+        assert ("read" in reading) == bool(open_), reading
+        assert reading.get("read", "right") in READ
 
 
 def test_there_is_a_prompt_for_every_recorded_task_that_begins_with_the_context() -> None:
