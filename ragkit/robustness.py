@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 
-def shifts(pairs: Mapping[str, tuple[Run, Run]], asked: Collection) -> DataFrame:
-    """nDCG@10 of each rewording less that of its original: a row a rewording, a column a system.
+def shifts(pairs: Mapping[str, tuple[Run, Run]], asked: Collection, measure: str = PRIMARY) -> DataFrame:
+    """The measure of each rewording less that of its original: a row a rewording, a column a system.
 
     `pairs`: system -> (its run of the rewordings, its run of their originals), both by the rewordings'
     query_ids. Each system is held against itself, as Penha, Camara and Hauff 2022 (Evaluating the
@@ -23,7 +23,7 @@ def shifts(pairs: Mapping[str, tuple[Run, Run]], asked: Collection) -> DataFrame
     import pandas as pd
 
     def quality(run: Run) -> Series[float]:
-        return evaluate.score(run, asked, [PRIMARY]).set_index("query_id")["value"]
+        return evaluate.score(run, asked, [measure]).set_index("query_id")["value"]
 
     return pd.DataFrame({name: quality(own) - quality(first) for name, (own, first) in pairs.items()})
 
@@ -46,7 +46,8 @@ def by_style(differences: DataFrame, asked: Collection, seed: int = 0) -> DataFr
             row = {"system": system, "type": style, "measure": PRIMARY, "n": len(values)}
             row |= {"difference": values.mean()}
             if of_one.nunique() >= evaluate.MIN_QUESTIONS:
-                row["low"], row["high"] = significance.interval(values, of_one, seed=seed)
+                labels = None if of_one.is_unique else of_one.factorize()[0]  # the draws of `compare`
+                row["low"], row["high"] = significance.interval(values, labels, seed=seed)
             rows.append(row)
     return pd.DataFrame(rows, columns=["system", "type", "measure", "n", "difference", "low", "high"])
 

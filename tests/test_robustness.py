@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ragkit import robustness
+from ragkit import evaluate, robustness
 from ragkit.types import Collection, Run
 
 CORPUS = {"right": "the lease of the hall", "half": "a lease", "wrong": "other"}
@@ -36,6 +36,11 @@ def test_a_shift_is_the_rewording_less_its_original_under_the_same_system() -> N
     assert found["system"].to_dict() == pytest.approx(
         {"q1-typo": 0.0, "q1-vague": (2 / math.log2(3) - 2) / IDEAL, "q2-typo": -1.0}
     )
+
+
+def test_another_measure_may_be_asked_for() -> None:
+    found = robustness.shifts({"system": (REWORDED, FIRST)}, ASKED, "RR")
+    assert found["system"].to_dict() == pytest.approx({"q1-typo": 0.0, "q1-vague": -0.5, "q2-typo": -1.0})
 
 
 def test_styles_are_averaged_over_their_own_rewordings_and_few_questions_have_no_interval() -> None:
@@ -102,3 +107,26 @@ def test_a_word_of_the_evidence_that_the_original_lacks_is_new() -> None:
     )  # fmt: skip
     row = robustness.vocabulary(told, first, lambda text: set(text.split())).loc["vague"]
     assert row.to_dict() == pytest.approx({"words": 3, "kept": 1.0, "in evidence": 1 / 3, "new": 1.0})
+
+
+def test_intervals_are_those_of_compare() -> None:
+    queries = {f"{i}-{style}": "?" for i in range(40) for style in ("typo", "vague")}
+    asked = Collection(
+        name="many",
+        split="test",
+        context="",
+        corpus=CORPUS,
+        queries=queries,
+        qrels={q: {"right": 1} for q in queries},
+        query_info={
+            q: {"variant_of": q.split("-")[0], "style": q.split("-")[1], "type": q.split("-")[1]}
+            for q in queries
+        },
+    )
+    full: Run = {q: {"right": 1.0} for q in queries}
+    some: Run = {q: {"right": 1.0} for i, q in enumerate(queries) if i % 3}
+    compared = evaluate.compare({"first": lambda q: full, "s": lambda q: some}, asked, "first")
+    theirs = compared.results.query("system == 's' and measure == 'nDCG@10'").set_index("type")
+    mine = robustness.by_style(robustness.shifts({"s": (some, full)}, asked), asked).set_index("type")
+    for field in ("difference", "low", "high"):
+        assert list(mine[field]) == list(theirs[field].loc[mine.index])
