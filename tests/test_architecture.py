@@ -28,6 +28,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "data": {"formats", "recordings"},
     "chunk": set[str](),
     "rewrite": set[str](),
+    "spelling": set[str](),
     "retrieve": set[str](),
     "fuse": set[str](),
     "compress": set[str](),
@@ -38,6 +39,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "diversify": set[str](),
     "rerank": set[str](),
     "evaluate": {"significance"},
+    "robustness": {"evaluate", "significance"},
     "prices": set[str](),
     "recordings": {"formats"},
 }
