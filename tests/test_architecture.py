@@ -37,6 +37,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "feedback": set[str](),
     "diversify": set[str](),
     "rerank": set[str](),
+    "route": set[str](),
     "evaluate": {"significance"},
     "prices": set[str](),
     "recordings": {"formats"},
