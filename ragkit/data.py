@@ -229,7 +229,9 @@ def check(name: str) -> str:
         formats.read_lines(messages, collect)
     if problems:
         raise RagkitError(_listed(name, problems))
-    return "\n".join([f"{name}: {where or 'from ir_datasets'}", *_summary(content, len(rows))])
+    by_path = where is not None and Path(name).expanduser().is_dir()
+    found = str(where) if by_path else f"{name}: {where or 'from ir_datasets'}"
+    return "\n".join([found, *_summary(content, len(rows))])
 
 
 def _listed(name: str, problems: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragkit.types import LLM, Answers, Corpus, Queries, RagkitError, Run, Unavailable, ranking
+from ragkit.types import LLM, Answers, Corpus, Queries, Run, Unavailable, ranking
 
 CLOSED_BOOK = """{context}
 Answer the question in at most 25 words, from what you know. If you do not know, answer exactly: I don't know.
@@ -27,20 +27,15 @@ def answer(queries: Queries, run: Run, corpus: Corpus, llm: LLM, k: int) -> Answ
     """What a language model says with the first k documents before it; it is to cite them as [doc_id].
 
     Retrieve-then-read (Lewis et al. 2020, Retrieval-Augmented Generation, section 2) with the documents in
-    the prompt, as Ram et al. 2023 (In-Context Retrieval-Augmented Language Models, section 3). Raises
-    Unavailable where the model has no answer to give (a prompt that nobody recorded, no key).
+    the prompt, as Ram et al. 2023 (In-Context Retrieval-Augmented Language Models, section 3). What the
+    model raises comes through: Unavailable for a prompt that nobody recorded, or without a key.
     """
     prompts = []
     for query_id, text in queries.items():
         found = ranking(run.get(query_id, {}), k)
         documents = "\n\n".join(f"[{doc_id}]\n{corpus[doc_id]}" for doc_id in found)
         prompts.append(ANSWER.format(documents=documents, query=text))
-    try:
-        return dict(zip(queries, (said.strip() for said in llm(prompts)), strict=True))
-    except Unavailable:
-        raise
-    except RagkitError as error:  # prompts change with every ranking: one row, not the notebook, goes without
-        raise Unavailable(f"needs answers to prompts that hold documents: {error}") from error
+    return dict(zip(queries, (said.strip() for said in llm(prompts)), strict=True))
 
 
 def best_sentence(

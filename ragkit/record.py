@@ -29,6 +29,7 @@ def save(
 ) -> None:
     """Leave tables, figures and facts (`noted`: other numbers that the prose names) in this run's folder.
 
+    Of rankings and answers there is a table of what was compared, none of the other.
     `headline`: the systems that answer the notebook's question, which the findings draw; None: all that
     were compared. The sweep names the folder in RAGKIT_RUN_DIR; a notebook that is run by hand leaves
     nothing. Raises RagkitError for a headline that is no system.
@@ -48,9 +49,11 @@ def save(
     ]
     columns = ["system", "query_id", "doc_id", "rank", "score"]
     answers = [(system, q, text) for system, given in comparison.answers.items() for q, text in given.items()]
-    tables = {"results": comparison.results, "per_query": comparison.per_query, "costs": costs,
-              "rankings": pd.DataFrame(rankings, columns=columns),
-              "answers": pd.DataFrame(answers, columns=["system", "query_id", "answer"])}  # fmt: skip
+    tables = {"results": comparison.results, "per_query": comparison.per_query, "costs": costs}
+    if rankings:
+        tables["rankings"] = pd.DataFrame(rankings, columns=columns)
+    if answers:
+        tables["answers"] = pd.DataFrame(answers, columns=["system", "query_id", "answer"])
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
     save_figures(figures)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit import formats
-from ragkit.types import RagkitError
+from ragkit.types import RagkitError, Usage
 
 READINGS = "readings.jsonl"
 VARIATIONS = 4  # wordings that multi_query was always asked for
@@ -130,6 +131,12 @@ class Answer:
     tokens_out: int
     dollars: float | None
     seconds: float
+
+    @property
+    def usage(self) -> Usage:
+        """One call, as the meter counts it; dollars are NaN where the price was not known."""
+        dollars = math.nan if self.dollars is None else self.dollars
+        return Usage(1, self.tokens_in, self.tokens_out, dollars, self.seconds)
 
 
 def key_of(model: str, parameters: Mapping[str, Any], prompt: str) -> str:

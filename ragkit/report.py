@@ -24,6 +24,7 @@ SHOWN = {"R@5": "R@5", "RR": "MRR", "AllParts@5": "all parts@5", "Judged@10": "j
          "nDCG@10 judged": "nDCG@10 judged"}  # fmt: skip
 HOUSE_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
                "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
+REASON = 60  # characters that a table shows of why a system was not run; the record has all of them
 COLORS = ("#1b6ca8", "#c8553d", "#4f8a4c", "#8a6bb1", "#b08900", "#5a5a5a")
 
 
@@ -164,7 +165,7 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
         shown |= {title: f"{other.loc[name, m]:.3f}" for m, title in beside.items()
                   if m in other and pd.notna(other.loc[name, m])}  # fmt: skip
         rows[name] = shown | {"verdict": row["verdict"]}
-    rows |= {name: {"verdict": f"not run: {why}"} for name, why in comparison.not_run.items()}
+    rows |= {name: {"verdict": _short(f"not run: {why}")} for name, why in comparison.not_run.items()}
     order = [
         comparison.primary,
         "difference",
@@ -176,6 +177,10 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
     ]
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.reindex(columns=[c for c in [*order, *beside.values()] if c in table]).fillna("")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= REASON else f"{text[: REASON - 1].rstrip()}…"
 
 
 def type_table(comparison: Comparison, systems: Sequence[str] = ()) -> pd.DataFrame:

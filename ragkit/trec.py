@@ -83,14 +83,16 @@ def export(record_folder: str | Path, out_folder: str | Path) -> list[Path]:
     """Write <system>.run for every system in the rankings.parquet of a run record; returns the files.
 
     Characters of a system's name that a file name or a tag cannot hold become "_".
-    Raises RagkitError where the table is missing or is not one of rankings.
+    Raises RagkitError where the table is missing, as in the record of a run that compared answers, or is
+    not one of rankings.
     """
     import pandas as pd
 
     table = Path(record_folder) / "rankings.parquet"
     if not table.is_file():
         raise RagkitError(
-            f"{table} is missing; expected the folder of a run record (data/runs/<notebook>/<key>)."
+            f"{table} is missing; expected the folder of a run record (data/runs/<notebook>/<key>), of a "
+            "notebook that compares rankings: where answers are compared there are none."
         )
     rankings = pd.read_parquet(table)
     if missing := [column for column in COLUMNS if column not in rankings]:

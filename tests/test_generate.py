@@ -48,14 +48,15 @@ def test_braces_in_a_document_are_text() -> None:
     assert "[d]\n{documents} {0}\n\nQuestion: {query}?" in llm.prompts[0]
 
 
-def test_a_missing_recording_or_model_makes_a_row_that_could_not_run() -> None:
-    def unrecorded(prompts: list[str]) -> list[str]:
-        raise RagkitError("no recorded answer in toy")
+def test_a_missing_model_is_not_available_and_a_budget_that_is_used_up_stays_an_error() -> None:
+    def poor(prompts: list[str]) -> list[str]:
+        raise RagkitError("the budget of $1.00 is used up")
 
-    with pytest.raises(Unavailable, match=r"needs answers to prompts that hold documents: no recorded"):
-        generate.answer(QUERIES, {}, CORPUS, unrecorded, k=1)
     with pytest.raises(Unavailable, match=r"^needs a live model$"):
         generate.answer(QUERIES, {}, CORPUS, generate.missing("a live model"), k=1)
+    with pytest.raises(RagkitError, match=r"^the budget of \$1\.00 is used up$") as error:
+        generate.answer(QUERIES, {}, CORPUS, poor, k=1)
+    assert not isinstance(error.value, Unavailable)  # else compare would take it for a row that did not run
 
 
 def test_an_answer_for_each_prompt_or_an_error() -> None:

@@ -79,7 +79,7 @@ def stands_in_evidence(query_id: str, question: Row) -> bool:
 
 def test_every_file_is_utf8_without_bom_control_or_replacement_characters() -> None:
     files = [path for path in HOME.rglob("*") if path.is_file()]
-    assert len(files) == 785 + 11
+    assert len(files) == 785 + 12
     odd = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028\u2029\ufeff\ufffd]"
     assert [path for path in files if re.search(odd, path.read_text(encoding="utf-8"))] == []
 
@@ -111,7 +111,7 @@ def test_what_a_document_supersedes_exists_and_is_older() -> None:
 
 def test_ids_and_texts_of_questions_rewordings_and_messages_are_unique() -> None:
     everything = [row for name in ("queries", "variants", "messages") for row in rows(f"{name}.jsonl")]
-    assert len({row["_id"] for row in everything}) == len(everything) == 603 + 510 + 180
+    assert len({row["_id"] for row in everything}) == len(everything) == 711 + 510 + 180
     assert len({row["text"] for row in everything}) == len(everything)
 
 

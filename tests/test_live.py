@@ -256,15 +256,26 @@ def test_nonsense_is_one_clear_error(service: str, how: str, stub: Stub) -> None
 
 
 @BOTH
-def test_a_server_that_is_not_there_is_tried_and_then_named_as_such(
+def test_a_server_that_is_not_there_is_tried_twice_and_named_by_its_address(
     service: str, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stubs.serving() as gone:
         pass
     monkeypatch.setenv("CO_API_URL", gone.url)
-    with pytest.raises(RagkitError, match=r"Connect.*2 times"):
-        either(service, gone, tries=2)(["a"])
+    with pytest.raises(
+        RagkitError, match=rf"tried 2 times in .*no connection to {gone.url}.*: it is refused.*: 2 times"
+    ):
+        either(service, gone, tries=7)(["a"])
     assert budget.PROCESS.spent == 0  # nothing was sent
+
+
+def test_a_network_that_is_not_there_for_a_while_is_tried_as_often_as_anything() -> None:
+    failure = failures.unreached(OSError("name not known"), "Cohere")
+    assert (str(failure), failure.again, failure.billed) == ("no connection to Cohere: OSError", True, False)
+    assert failure.tries > 7
+    later = OSError("connection failed")
+    later.__cause__ = ConnectionRefusedError()
+    assert failures.unreached(later, "Cohere").tries == 2
 
 
 def test_a_missing_key_is_said_at_the_first_use_and_its_row_is_not_run(
@@ -734,7 +745,7 @@ def test_a_chat_template_is_used_where_the_tokenizer_has_one(
 def test_a_model_of_transformers_without_weights_says_what_it_needs(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # else it tries for a minute
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # with a network too
     with pytest.raises(Unavailable, match=r"^needs the weights of 'nobody/such-model'"):
         models.llm("hf:nobody/such-model")(["a"])
 

@@ -166,7 +166,11 @@ def collection(tmp_path: Path) -> Path:
 
 def test_data_check_says_what_is_there(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(collection)]) == 0
-    assert "3 documents, 6 words" in capsys.readouterr().out
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == str(collection.resolve())  # once
+    assert second.startswith("3 documents, 6 words")
+    assert main(["data", "check", "larkfield"]) == 0
+    assert capsys.readouterr().out.startswith("larkfield: /")
 
 
 def test_runs_made_elsewhere_are_compared(

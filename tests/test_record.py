@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ragkit import evaluate, record
-from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable
+from ragkit import evaluate, record, trec
+from ragkit.types import Answers, Collection, Queries, RagkitError, Run, Unavailable
 
 COLLECTION = Collection(
     "toy",
@@ -66,7 +66,27 @@ def test_what_is_saved_is_what_was_compared(tmp_path: Path, monkeypatch: pytest.
         "rank": [1, 1, 2],
         "score": [1.0, 2.0, 1.0],
     }
+    assert not (tmp_path / "run" / "answers.parquet").exists()
     assert (tmp_path / "run" / "empty.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_where_answers_are_compared_they_are_a_table_and_there_is_none_of_rankings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(answers: Answers, _: Collection) -> pd.DataFrame:
+        return pd.DataFrame({"query_id": list(answers), "measure": "yes", "value": 1.0})
+
+    readers = {"one": lambda queries: {"q": "yes"}, "two": lambda queries: {"q": "no"}}
+    comparison = evaluate.compare_answers(readers, COLLECTION, "one", scored)
+    monkeypatch.setenv("RAGKIT_RUN_DIR", str(tmp_path))
+    record.save(comparison, evaluate.costs(readers, COLLECTION, {}, questions=1), {}, {})
+    finish(tmp_path, "60_a", "2026-01-01T00:00:00+00:00")
+    answers = pd.read_parquet(tmp_path / "answers.parquet")
+    assert answers.to_numpy().tolist() == [["one", "q", "yes"], ["two", "q", "no"]]
+    assert not (tmp_path / "rankings.parquet").exists()
+    assert record.read(tmp_path).measure == "yes"
+    with pytest.raises(RagkitError, match=r"rankings\.parquet is missing.*answers are compared"):
+        trec.export(tmp_path, tmp_path / "out")
 
 
 def test_a_notebook_run_by_hand_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

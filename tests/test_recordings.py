@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from ragkit import data, evaluate, generate, models, plan, prices, recordings, rewrite
 from ragkit.models import replay
-from ragkit.types import Collection, RagkitError, Run, metered
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, Usage, metered
 from tests.project import write_notebook
 from tests.toy import Saying
 
@@ -68,10 +69,24 @@ def test_every_recorded_task_of_larkfield_replays() -> None:
 
 def test_a_prompt_that_nobody_recorded_is_named(folder: Path) -> None:
     llm = models.llm("recorded", str(folder))
-    with pytest.raises(RagkitError, match=r"no recorded answer in .* ends 'C\. H how'"):
+    with pytest.raises(Unavailable, match=r"^needs a recorded answer in .* ends 'C\. H how'"):
         llm(["C. H why", "C. H how"])
     with pytest.raises(RagkitError, match="'gpt' is not known"):
         models.llm("gpt")
+
+
+def test_what_nobody_recorded_is_a_row_that_did_not_run_and_outside_of_compare_the_end(folder: Path) -> None:
+    llm, asked = models.llm("recorded", str(folder)), {"q1": "why"}
+    collection = Collection("toy", "test", "C.", {"d": "because"}, asked, {"q1": {"d": 1}})
+
+    def reading(queries: Queries) -> Run:
+        generate.answer(queries, {"q1": {"d": 1.0}}, collection.corpus, llm, k=1)
+        return {"q1": {"d": 1.0}}
+
+    compared = evaluate.compare({"none": lambda queries: {}, "reading": reading}, collection, "none")
+    assert compared.not_run["reading"].startswith("needs a recorded answer in ")
+    with pytest.raises(RagkitError, match="needs a recorded answer"):  # 40 and 41 ask before they compare
+        rewrite.hyde({"q2": "how"}, llm, "C.")
 
 
 def test_a_replayed_answer_is_priced_as_if_it_were_made_now(folder: Path) -> None:
@@ -122,6 +137,12 @@ def test_the_key_is_the_hash_of_model_parameters_and_prompt() -> None:
     assert recordings.key_of("cohere:small", PARAMETERS, "why ä") != expected
 
 
+def test_an_answer_says_what_it_used_and_an_unknown_price_is_no_number() -> None:
+    assert answer("p", "one").usage == Usage(1, 7, 3, 0.01, 2.0)
+    used = answer("p", "one", dollars=None).usage
+    assert (used.calls, used.tokens_in, math.isnan(used.dollars), used.seconds) == (1, 7, True, 2.0)
+
+
 def test_recordings_are_merged_sorted_by_key_and_the_newer_answer_stands(tmp_path: Path) -> None:
     path = tmp_path / "recordings-big.jsonl"
     first = [answer("p1", "one"), answer("p2", "two")]
@@ -153,17 +174,18 @@ def test_a_missing_recording_of_a_live_model_is_told_with_what_may_be_the_matter
     recordings.merge(tmp_path / "recordings-big.jsonl", [answer("a document\nQuestion: why", "so")])
     llm = models.llm("recorded:big", str(tmp_path))
     with pytest.raises(
-        RagkitError, match=r"no answer of big .* ends 'Question: how': ask a live model.*record"
+        Unavailable,
+        match=r"^needs a recorded answer of big .* ends 'Question: how': ask a live model.*record",
     ):
         llm(["a document\nQuestion: how"])
-    with pytest.raises(RagkitError, match=r"'Question: why' \(the same question was recorded with other doc"):
+    with pytest.raises(Unavailable, match=r"'Question: why' \(the same question was recorded with other doc"):
         llm(["another document\nQuestion: why"])
 
 
 def test_a_model_that_was_not_recorded_is_told_with_those_that_were(tmp_path: Path) -> None:
     recordings.merge(tmp_path / "recordings-small.jsonl", [answer("p", "one")])
     with pytest.raises(
-        RagkitError, match=r"no recordings of 'big' \(there are: small\).*ragkit record --llm"
+        RagkitError, match=r"no recordings of 'big' \(there are: small\).*ragkit record --llm cohere:<model>"
     ):
         models.llm("recorded:big", str(tmp_path))
 

@@ -84,6 +84,15 @@ def test_the_comparison_shows_every_system_also_one_that_did_not_run(comparison:
     assert table.loc["absent", "verdict"] == "not run: needs a key: set CO_API_KEY"
 
 
+def test_a_long_reason_is_cut_in_the_table_and_kept_in_the_comparison(
+    comparison: evaluate.Comparison,
+) -> None:
+    reasons = {"absent": "needs " + "x" * 45, "other": "needs " + "y" * 46}  # behind "not run: ", 60 and 61
+    table = report.comparison_table(replace(comparison, not_run=reasons))
+    assert table.loc["absent", "verdict"] == "not run: needs " + "x" * 45
+    assert table.loc["other", "verdict"] == "not run: needs " + "y" * 44 + "…"
+
+
 def test_types_under_30_questions_have_no_interval(comparison: evaluate.Comparison) -> None:
     table = report.type_table(comparison)
     assert "(" in str(table.loc["often (35)", "first"])

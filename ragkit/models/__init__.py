@@ -2,8 +2,8 @@
 
 embedded: the encoder that needs no hub; encoders: that and any other; replay: recorded answers;
 live: asking a model that answers now (cohere_api, openai_api, local), with budget and failures;
-rerankers: late interaction and cross-encoders; cache: what was computed once; answers: what was
-answered once.
+rerankers: late interaction and cross-encoders; hub: weights, and what is said where there are none;
+cache: what was computed once; answers: what was answered once.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class _Api:
             else:
                 failure = failures.refused(status, error.headers or {}, error.body, KEYS)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            failure = failures.cut(error, sent=False)
+            failure = failures.unreached(error, os.environ.get(ADDRESS) or "Cohere")
         except httpx.HTTPError as error:
             failure = failures.cut(error)
         except (ParsingError, AttributeError, TypeError, LookupError, ValueError) as error:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache, cohere_api, embedded
+from ragkit.models import cache, cohere_api, embedded, hub
 from ragkit.models.live import Settings
-from ragkit.types import Unavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 BATCH = 32  # texts that PyTorch computes at once
@@ -42,16 +45,21 @@ class TextEncoder:
 
         Only texts that the cache does not hold are encoded, each of them once.
         """
+        kept_as = f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}"
+        vectors, spent = self._kept(kept_as, texts)
+        if not vectors:
+            return np.zeros((0, 0), np.float32), 0.0
+        return np.stack([np.frombuffer(vector, np.float32) for vector in vectors]), spent
+
+    def _kept(self, kept_as: str, texts: Sequence[str]) -> tuple[list[bytes], float]:
+        """The vectors of each text as that cache holds them, once it does; the seconds of each text once."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        with cache.vectors(f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}") as kept:
+        with cache.vectors(kept_as) as kept:
             known = cache.read(kept, keys)
             if len(known) < len(set(keys)):
                 with cache.taking_turns(kept):
                     known = self._encode_missing(kept, keys, texts)
-        if not keys:
-            return np.zeros((0, 0), np.float32), 0.0
-        spent = sum(seconds for _, seconds in known.values())
-        return np.stack([np.frombuffer(known[key][0], np.float32) for key in keys]), spent
+        return [known[key][0] for key in keys], sum(seconds for _, seconds in known.values())
 
     def _encode_missing(
         self, kept: sqlite3.Connection, keys: list[str], texts: Sequence[str]
@@ -91,19 +99,16 @@ class TextEncoder:
 
 def _sentence_transformer(name: str, precision: str) -> Callable[[list[str], str], NDArray[np.float32]]:
     """Any model of sentence-transformers, with its own prompts for queries and documents if it has them."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model = SentenceTransformer(name, model_kwargs={"dtype": getattr(torch, PRECISIONS[precision])})
-    except (OSError, ValueError) as error:
-        raise Unavailable(
-            f"needs the weights of {name!r}: no folder with a sentence-transformers model, and not to be had "
-            f"from the hub ({str(error).splitlines()[0]})"
-        ) from None
+    def load(local: bool) -> SentenceTransformer:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        dtype = getattr(torch, PRECISIONS[precision])
+        return SentenceTransformer(name, model_kwargs={"dtype": dtype}, local_files_only=local)
+
+    instead = f"; {embedded.NAME} is built in"
+    model = hub.load(name, "a sentence-transformers model", load, "sentence-transformers", instead)
 
     def encode(texts: list[str], kind: str) -> NDArray[np.float32]:
         prompted = model.encode_query if kind == "query" else model.encode_document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from ragkit.types import RagkitError, Unavailable
 
 DETAIL = 200  # characters of what a server says about an error
 NOT_TAKEN = (401, 403, 498)  # statuses that speak of the key; 498 is Cohere's: token expired or not valid
+REFUSALS = 2  # tries of a server that refuses the connection
 LATER = (408, 409, 429)  # and 500 and above: another try may do better
 
 
@@ -19,14 +21,17 @@ class Failure(Exception):
     """A try that gave no answer.
 
     error: what is raised when it was the last one; again: whether another try may do better; after:
-    seconds that the server asks to wait; billed: whether it may have been paid for nevertheless.
+    seconds that the server asks to wait; billed: whether it may have been paid for nevertheless; tries:
+    after so many it is given up, whatever the settings say.
     """
 
     def __init__(
-        self, error: RagkitError, again: bool = False, after: float | None = None, billed: bool = False
-    ) -> None:
+        self, error: RagkitError, again: bool = False, after: float | None = None, billed: bool = False,
+        tries: float = math.inf,
+    ) -> None:  # fmt: skip
         super().__init__(str(error))
         self.error, self.again, self.after, self.billed = error, again, after, billed
+        self.tries = tries
 
 
 def key(variables: Sequence[str], whose: str) -> str:
@@ -75,9 +80,19 @@ def refused(status: int, headers: Mapping[str, str], said: object, variables: Se
     return Failure(RagkitError(f"the server refuses the request with {status}{_words(said, variables)}"))
 
 
-def cut(error: Exception, sent: bool = True) -> Failure:
+def cut(error: Exception) -> Failure:
     """A timeout, or a connection that broke. What was sent may have been answered and paid for."""
-    return Failure(RagkitError(type(error).__name__), again=True, billed=sent)
+    return Failure(RagkitError(type(error).__name__), again=True, billed=True)
+
+
+def unreached(error: Exception, where: str) -> Failure:
+    """No connection to the server at this address. A server that is not running will not do better soon."""
+    reason: BaseException | None = error
+    while reason is not None and not isinstance(reason, ConnectionRefusedError):
+        reason = reason.__cause__ or reason.__context__
+    said = "it is refused, as if no server ran there" if reason is not None else type(error).__name__
+    tries = REFUSALS if reason is not None else math.inf
+    return Failure(RagkitError(f"no connection to {where}: {said}"), again=True, tries=tries)
 
 
 def nonsense(what: str) -> Failure:

@@ -96,7 +96,7 @@ def send(
         last = failures[-1]
         if not last.again:
             raise last.error
-        if len(failures) >= settings.tries or (last.after or 0) > settings.longest_wait:
+        if len(failures) >= min(settings.tries, last.tries) or (last.after or 0) > settings.longest_wait:
             raise RagkitError(_given_up(failures, perf_counter() - begin))
         backoff = min(settings.wait * 2 ** (len(failures) - 1), settings.longest_wait)
         stop.wait(max(backoff * random.uniform(0.5, 1), last.after or 0))
@@ -138,8 +138,7 @@ class Live:
             waited = perf_counter() - begin
         answers = [self._kept.known[key] for key in keys]
         for answer in answers:
-            dollars = math.nan if answer.dollars is None else answer.dollars
-            spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+            spend(answer.usage)
         spend(Usage(waited=waited))
         self._note(answers)
         return [answer.answer for answer in answers]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ragkit.models import encoders
+from ragkit.models import encoders, hub
 from ragkit.models.live import Settings
-from ragkit.types import Unavailable, Usage
+from ragkit.types import Usage
 
 
 class Causal:
@@ -37,22 +36,16 @@ class Causal:
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         path = str(Path(self.name).expanduser())
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path)
-            model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
+
+        def load(local: bool) -> tuple[Any, Any]:
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=local)
+            model = AutoModelForCausalLM.from_pretrained(path, dtype="auto", local_files_only=local)
             return tokenizer, model.eval()  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-        raise Unavailable(
-            f"needs the weights of {self.name!r}: no folder with a causal language model, and not to be had "
-            f"from the hub ({reason})"
-        )
+
+        return hub.load(path, "a causal language model", load)
 
     def worst(self, prompt: str) -> float:
         return 0.0

@@ -72,8 +72,10 @@ class Chat:
         except failures.Failure:
             raise
         except openai.APIConnectionError as error:  # a timeout is one
-            reached = type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
-            failure = failures.cut(error, sent=reached)
+            if type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout"):
+                failure = failures.unreached(error, self.url or "OpenAI")
+            else:
+                failure = failures.cut(error)
         except openai.APIStatusError as error:
             said = error.body or error.message
             failure = failures.refused(error.status_code, error.response.headers, said, KEYS)

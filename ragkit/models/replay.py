@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 from ragkit import formats, prices, recordings
 from ragkit.recordings import Answer
-from ragkit.types import RagkitError, Usage, spend
+from ragkit.types import RagkitError, Unavailable, Usage, spend
 
 RECORDED_AS = "command-r-08-2024"  # of the price table: a model of the kind that one would take for this
 LIVE = (
@@ -26,7 +25,7 @@ class Recorded:
         self._readings = {row.prompt: row for row in recordings.readings(_folder(collection))}
 
     def __call__(self, prompts: list[str]) -> list[str]:
-        """Raises RagkitError for a prompt that nobody recorded."""
+        """Raises Unavailable for a prompt that nobody recorded."""
         answers = [self._answer(prompt) for prompt in prompts]
         price = prices.PRICES[RECORDED_AS]
         for prompt, answer in zip(prompts, answers, strict=True):
@@ -40,8 +39,8 @@ class Recorded:
             return self._answers[prompt]
         if reading := self._readings.get(recordings.hash_of(prompt)):
             return reading.answer
-        raise RagkitError(
-            f"no recorded answer in {self._collection} to the prompt that ends "
+        raise Unavailable(
+            f"needs a recorded answer in {self._collection} to the prompt that ends "
             f"{recordings.question_of(prompt)!r}: take questions, and documents, that were recorded (the "
             f"ranking may have changed since), or {LIVE}"
         )
@@ -58,7 +57,7 @@ class Replayed:
             there = sorted(file.stem.partition("-")[2] for file in folder.glob("recordings-*.jsonl"))
             raise RagkitError(
                 f"{folder} has no recordings of {model!r} (there are: {', '.join(there) or 'none'}); make "
-                f"some: python -m ragkit record --llm cohere:{model} NOTEBOOK -p collection={collection}"
+                f"some: python -m ragkit record --llm cohere:<model> NOTEBOOK -p collection={collection}"
             )
         self._answers = recordings.read_answers(path)
         # The prompt alone is no key: whatever was asked with other parameters has another one.
@@ -66,11 +65,10 @@ class Replayed:
         self._as_asked = [(name, json.loads(parameters)) for name, parameters in sorted(as_asked)]
 
     def __call__(self, prompts: list[str]) -> list[str]:
-        """Raises RagkitError for a prompt that was not recorded."""
+        """Raises Unavailable for a prompt that was not recorded."""
         answers = [self._answer(prompt) for prompt in prompts]
         for answer in answers:
-            dollars = math.nan if answer.dollars is None else answer.dollars
-            spend(Usage(1, answer.tokens_in, answer.tokens_out, dollars, answer.seconds))
+            spend(answer.usage)
         return [answer.answer for answer in answers]
 
     def _answer(self, prompt: str) -> Answer:
@@ -80,8 +78,8 @@ class Replayed:
         question = recordings.question_of(prompt)
         other = any(answer.question == question for answer in self._answers.values())
         why = " (the same question was recorded with other documents or another template)" if other else ""
-        raise RagkitError(
-            f"no answer of {self._model} is recorded in {self._collection} to the prompt that ends "
+        raise Unavailable(
+            f"needs a recorded answer of {self._model} in {self._collection} to the prompt that ends "
             f"{question!r}{why}: {LIVE}"
         )
 

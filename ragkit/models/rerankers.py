@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache, embedded
+from ragkit.models import embedded, hub
 from ragkit.models.encoders import BATCH, TextEncoder
 from ragkit.types import RagkitError, Unavailable
-
-HUB_SECONDS = 10  # that the hub has to say whether it has a model; its own client tries for a minute
 
 
 class MaxSim:
@@ -88,14 +82,11 @@ class _TokenEncoder(TextEncoder):
 
     def tokens(self, texts: list[str]) -> tuple[list[NDArray[np.float16]], float]:
         """(tokens, 384) of each text, and the seconds that encoding took, whenever it was done."""
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        with cache.vectors(f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}") as kept:
-            known = cache.read(kept, keys)
-            if len(known) < len(set(keys)):
-                with cache.taking_turns(kept):
-                    known = self._encode_missing(kept, keys, texts)
-        vectors = [np.frombuffer(known[key][0], np.float16).reshape(-1, embedded.DIMENSIONS) for key in keys]
-        return vectors, sum(seconds for _, seconds in known.values())
+        kept_as = f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}"
+        vectors, spent = self._kept(kept_as, texts)
+        return [
+            np.frombuffer(vector, np.float16).reshape(-1, embedded.DIMENSIONS) for vector in vectors
+        ], spent
 
     def now(self, texts: list[str]) -> list[NDArray[np.float16]]:
         """(tokens, 384) of each query; never cached, so that its price can be measured."""
@@ -128,31 +119,14 @@ class CrossEncoder:
 
     @cached_property
     def _model(self) -> Any:
+        def load(local: bool) -> Any:
+            from sentence_transformers import CrossEncoder
+
+            return CrossEncoder(self.name, local_files_only=local)
+
         if not self._missing:
             try:
-                return _cross_encoder(self.name)
-            except Exception as error:  # of the hub's HTTP library, or of the folder: the row shows it
-                self._missing = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Unavailable(
-            f"needs the weights of {self.name!r}: no folder with a cross-encoder, and not to be had from the "
-            f"hub ({self._missing})"
-        )
-
-
-def _cross_encoder(name: str) -> Any:
-    """The model from a folder or from what was downloaded before, else from the hub, if that answers."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
-
-    here = Path(name).is_dir() or isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
-    if not here:  # asked before sentence-transformers is loaded, which takes ten seconds
-        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
-    from sentence_transformers import CrossEncoder
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if here:
-        with suppress(OSError):  # a download that was broken off is finished below
-            return CrossEncoder(name, local_files_only=True)
-        huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS)
-    return CrossEncoder(name)
+                return hub.load(self.name, "a cross-encoder", load, "cross-encoder")
+            except Unavailable as error:
+                self._missing = str(error)
+        raise Unavailable(self._missing)

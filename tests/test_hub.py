@@ -1,0 +1,73 @@
+"""Weights: a hub that does not answer is not waited for; what was downloaded before is loaded without it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ragkit import models
+from ragkit.models import hub
+from ragkit.types import Unavailable
+from tests.test_rerankers import PAIRS, small_cross_encoder
+
+ASK = """
+import sys, time
+from ragkit import models
+from ragkit.models import hub
+from ragkit.types import Unavailable
+hub.SECONDS = 0.2
+name = "nobody/such-model"
+for ask in (models.encoder(name).queries, models.llm(f"hf:{name}"), models.cross_encoder(name)):
+    start = time.perf_counter()
+    try:
+        ask(["a"])
+    except Unavailable as error:
+        loaded = {"sentence_transformers", "transformers", "torch"} & sys.modules.keys()
+        print(time.perf_counter() - start < 5, loaded, error)
+"""
+
+
+def test_a_hub_that_says_nothing_is_given_up_before_any_library_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
+        places = {"HF_HOME": str(tmp_path), "RAGKIT_CACHE": str(tmp_path), "NO_PROXY": "127.0.0.1",
+                  "HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"}  # fmt: skip
+        environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+        done = subprocess.run([sys.executable, "-c", ASK], env=environment | places, capture_output=True,
+                              text=True, check=True)  # fmt: skip
+    said = done.stdout.splitlines()
+    kinds = ["a sentence-transformers model", "a causal language model", "a cross-encoder"]
+    for line, kind in zip(said, kinds, strict=True):
+        assert line.startswith(
+            f"True set() needs the weights of 'nobody/such-model': no folder with {kind}, "
+        )
+        assert "timed out" in line
+
+
+def test_what_was_downloaded_before_is_loaded_when_the_hub_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = tmp_path / "models--cross-encoder--small"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("c0ffee")
+    folder = small_cross_encoder(tmp_path / "made", labels=1)
+    shutil.copytree(folder, cached / "snapshots" / "c0ffee")
+    expected = models.cross_encoder(folder)(PAIRS)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name in ("cross-encoder/small", "small"):  # without an organisation it is that of cross-encoders
+        assert models.cross_encoder(name)(PAIRS) == pytest.approx(expected)
+
+
+def test_a_folder_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:
+    def broken(local: bool) -> str:
+        assert local
+        raise OSError("no file named model.safetensors\nand more")
+
+    with pytest.raises(Unavailable) as error:
+        hub.load(str(tmp_path), "a model", broken, instead="; take another")
+    assert str(error.value).endswith("from the hub (no file named model.safetensors); take another")
+    assert hub.load(str(tmp_path), "a model", lambda local: "loaded" if local else "asked") == "loaded"
