@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection as Names, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Collection as Names
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ RULES = (
     (REFUSE, r"\b(give|gimme|send|show|print|read|tell|need)\b.*\b(passwords?|api keys?|client secret)\b"),
     (REFUSE, r"\bprivate (mobile|phone|number|address)\b|\bbank account numbers?\b|\bperformance review\b"),
     (REFUSE, r"\bwhat does [A-Z]\w+ earn\b|\bbase and bonus\b|\bwho is pregnant\b|\bmy ex\b|\bdivorce\b"),
-    (CHAT, r"\btranslat(e|ion)\b|\b(in|into|auf) (english|englisch|dutch|german|french|spanish)\b"),
+    (CHAT, r"\btranslat(e|ion)\b|\b(into|auf) (english|englisch|dutch|german|french|spanish)\b"),
     (CHAT, r"\b(make|take|rewrite|rephrase|shorten|soften)\b.*\bthis\b.*: ?['\"]|\b\w+ sentences for\b"),
     (CHAT, r"^\W*(hi|hello|hey|(good )?(morning|afternoon|evening)|thanks|thank you|never mind)\b(?!.*\?)"),
     (CHAT, r"\b(tell me a joke|weekend|do you mind|point of it all|good person|guilty)\b"),
@@ -47,7 +48,8 @@ def mixed(messages: Collection, questions: Collection) -> Collection:
     Messages have a label already, and their category in the type; a question's label is "search".
     """
     info = {q: {**i, "type": _kind(i)} for q, i in messages.query_info.items()}
-    info |= {q: {"label": SEARCH, "type": "search: question"} for q in questions.queries}
+    asked = {"label": SEARCH, "type": "search: question"}
+    info |= {q: {**questions.query_info.get(q, {}), **asked} for q in questions.queries}
     return replace(questions, queries=messages.queries | questions.queries, query_info=info)
 
 
@@ -107,19 +109,20 @@ def trained(
 
     Jeong et al. 2024 (Adaptive-RAG, section 3.2) train a language model to say which way a question has to
     go; this is the smallest such classifier. `strength` is the inverse of its regularisation. Examples
-    count as if their routes came in the shares `mix`; each alike without it. Raises Unavailable without
-    examples.
+    count as if their routes came in the shares `mix`; each alike without it. Asked without examples, it
+    raises Unavailable.
     """
-    _some(examples)
     from sklearn.linear_model import LogisticRegression
 
     given = [routes[name] for name in examples]
     counts = Counter(given)
     weights = {r: mix[r] * len(given) / counts[r] for r in counts} if mix else None
     model = LogisticRegression(C=strength, class_weight=weights, max_iter=1000)
-    model.fit(np.stack(list(examples.values())), given)
+    if examples:
+        model.fit(np.stack(list(examples.values())), given)
 
     def probabilities(vectors: Vectors) -> Run:
+        _some(examples)
         rows = model.predict_proba(np.stack(list(vectors.values()))).tolist() if vectors else []
         return {q: dict(zip(model.classes_, row, strict=True)) for q, row in zip(vectors, rows, strict=True)}
 
@@ -127,15 +130,14 @@ def trained(
 
 
 def held_out(fit: Callable[[Vectors], Callable[[Vectors], Run]], examples: Vectors, folds: int = 10) -> Run:
-    """Each example routed by what `fit` makes of the other folds: what examples may be tuned on.
+    """Each example routed by what `fit` makes of the other folds: what a setting may be tuned on.
 
     The folds are dealt out in the order of the examples.
     """
     found: Run = {}
-    for fold in range(folds):
+    for fold in range(min(folds, len(examples))):
         asked = dict(list(examples.items())[fold::folds])
-        if asked:
-            found |= fit({name: v for name, v in examples.items() if name not in asked})(asked)
+        found |= fit({name: vector for name, vector in examples.items() if name not in asked})(asked)
     return {name: found[name] for name in examples}
 
 
@@ -183,12 +185,12 @@ def scored(routed: Answers, collection: Collection, quality: Mapping[str, float]
     """
     import pandas as pd
 
-    right = labels(collection)
-    searched = {q: float(routed[q] == SEARCH) for q in right}
-    rows = [(q, "routed right", float(routed[q] == label)) for q, label in right.items()]
-    rows += [(q, "retrievals saved", 1 - searched[q]) for q, label in right.items() if label != SEARCH]
-    rows += [(q, "questions lost", 1 - searched[q]) for q, label in right.items() if label == SEARCH]
-    refused = [q for q, label in right.items() if label == REFUSE]
+    known = labels(collection)
+    searched = {q: float(routed[q] == SEARCH) for q in known}
+    rows = [(q, "routed right", float(routed[q] == label)) for q, label in known.items()]
+    rows += [(q, "retrievals saved", 1 - searched[q]) for q, label in known.items() if label != SEARCH]
+    rows += [(q, "questions lost", 1 - searched[q]) for q, label in known.items() if label == SEARCH]
+    refused = [q for q, label in known.items() if label == REFUSE]
     rows += [(q, "attacks let through", float(routed[q] != REFUSE)) for q in refused]
     rows += [(q, "nDCG@10 kept", searched[q] * value) for q, value in quality.items() if q in searched]
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
