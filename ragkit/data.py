@@ -83,6 +83,50 @@ def variants(collection: Collection) -> Collection:
     )
 
 
+def messages(collection: Collection) -> Collection:
+    """The collection with, instead of its questions, the messages of its split, from messages.jsonl.
+
+    `query_info` holds the route that is right for a message as `label`, its category and difficulty;
+    messages have no judgments and no answers. All of the split, however many questions were drawn. Raises
+    RagkitError where there are no messages, or one has no label.
+    """
+    path = (formats.folder(collection.name) or Path(collection.name)) / "messages.jsonl"
+    if not path.is_file():
+        raise RagkitError(f"{collection.name} has no messages to be routed; expected them in {path}.")
+    lines = formats.read_lines(path, formats.raise_it)
+    rows = {q: row for q, row in lines.items() if row.metadata.get("split") == collection.split}
+    if bare := [row.line for row in rows.values() if "label" not in row.metadata]:
+        raise RagkitError(f"{path}, line {bare[0]}: no 'label' in its metadata; expected a route. Add it.")
+    return replace(
+        collection,
+        queries={q: row.text for q, row in rows.items()},
+        qrels={},
+        answers={},
+        query_info={q: row.metadata for q, row in rows.items()},
+    )
+
+
+def apart(collection: Collection, other: Collection) -> Collection:
+    """The collection without the questions whose evidence is also evidence of a question of `other`.
+
+    Evidence is what is judged above 0. What learns from questions is trained on what is left: else it may
+    know the documents that it is asked for. A question without evidence stays.
+    """
+    taken = {d for judged in other.qrels.values() for d, grade in judged.items() if grade > 0}
+    kept = {
+        q: text
+        for q, text in collection.queries.items()
+        if not any(grade > 0 and d in taken for d, grade in collection.qrels.get(q, {}).items())
+    }
+    return replace(
+        collection,
+        queries=kept,
+        qrels={q: judged for q, judged in collection.qrels.items() if q in kept},
+        answers={q: given for q, given in collection.answers.items() if q in kept},
+        query_info={q: info for q, info in collection.query_info.items() if q in kept},
+    )
+
+
 def contexts(collection: Collection) -> dict[str, Run]:
     """What readers were given when answers were recorded: name of a context -> a run of its documents.
 

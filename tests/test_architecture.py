@@ -38,6 +38,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "feedback": set[str](),
     "diversify": set[str](),
     "rerank": set[str](),
+    "route": set[str](),
     "evaluate": {"significance"},
     "robustness": {"evaluate", "significance"},
     "prices": set[str](),

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ir_datasets
@@ -203,6 +204,48 @@ def test_a_rewording_of_nothing_is_named(beir: Path) -> None:
     append(beir / "variants.jsonl", '{"_id": "w", "text": "x"}')
     with pytest.raises(RagkitError, match="line 4: no 'variant_of'"):
         data.variants(data.load(str(beir)))
+
+
+# --- messages ---------------------------------------------------------------------------------------
+
+MESSAGES: Rows = [
+    {"_id": "m1", "text": "hello", "metadata": {"label": "chat", "category": "smalltalk", "split": "test"}},
+    {"_id": "m2", "text": "hi", "metadata": {"label": "chat", "category": "smalltalk", "split": "dev"}},
+]
+
+
+def test_messages_are_those_of_the_split_and_have_no_judgments(beir: Path) -> None:
+    write_jsonl(beir / "messages.jsonl", MESSAGES)
+    drawn = data.load(str(beir), "test", max_queries=1)
+    messages = data.messages(drawn)
+    assert messages.queries == {"m1": "hello"}
+    assert messages.query_info == {"m1": MESSAGES[0]["metadata"]}
+    assert (messages.qrels, messages.answers) == ({}, {})
+    assert (messages.corpus, messages.split) == (drawn.corpus, "test")
+
+
+def test_messages_that_are_missing_or_bare_are_named(beir: Path) -> None:
+    with pytest.raises(RagkitError, match=r"has no messages to be routed; expected them in .*messages"):
+        data.messages(data.load(str(beir)))
+    write_jsonl(beir / "messages.jsonl", MESSAGES)
+    append(beir / "messages.jsonl", '{"_id": "m3", "text": "x", "metadata": {"split": "test"}}')
+    with pytest.raises(RagkitError, match="line 3: no 'label' in its metadata"):
+        data.messages(data.load(str(beir)))
+    assert data.messages(data.load(str(beir), "dev")).queries == {"m2": "hi"}
+
+
+# --- what may be learned from -----------------------------------------------------------------------
+
+
+def test_questions_that_share_evidence_with_another_split_are_left_out(beir: Path) -> None:
+    test, dev = data.load(str(beir), "test"), data.load(str(beir), "dev")
+    assert data.apart(dev, test).queries == {}  # d1 answers q4, and is evidence of q1 too
+    assert data.apart(dev, replace(test, qrels={"q1": {"d1": 0, "d2": 2}})).queries == dev.queries
+    without = data.apart(test, dev)
+    assert list(without.queries) == ["q2", "q3"]  # q3 has no evidence that could be shared
+    assert without.qrels == {"q2": {"d3": 1}, "q3": {}}
+    assert (list(without.answers), list(without.query_info)) == (["q2"], ["q2", "q3"])
+    assert list(test.queries) == ["q1", "q2", "q3"]
 
 
 # --- a folder of one's own documents ----------------------------------------------------------------
