@@ -1,5 +1,6 @@
 """Collections: documents, questions and judgments, from a folder or from ir_datasets.
 
+Built in are larkfield, a folder, and pydocs, whose documents `pydocs` collects from installed packages.
 A folder holds its documents as corpus.jsonl (BEIR), or as Markdown, text and HTML files under corpus/ or
 in the folder itself; beside them, where there are questions, queries.jsonl and qrels/<split>.tsv (BEIR).
 """
@@ -9,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import warnings
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ragkit import formats, recordings
+from ragkit import formats, pydocs, recordings
 from ragkit.types import Collection, RagkitError, Run
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
@@ -40,12 +43,21 @@ def load(name: str, split: str = "test", max_queries: int = 0, seed: int = 0) ->
             else " An ir_datasets id that has judgments is one split; try its parent."
         )
         raise RagkitError(f"{name} has no split {split!r}; it has {', '.join(available)}.{hint}")
-    content = formats.read(name, [split] if available else [], formats.raise_it)
+    differs = _differs(name)
+    if differs:
+        _warn_once(
+            f"{name}: {differs}; figures are not those of the judged documents, and judgments of documents "
+            f"that are gone are left out (python -m ragkit data check {name} names them)."
+        )
+    gone = (lambda _: None) if differs else formats.raise_it
+    content = formats.read(name, [split] if available else [], formats.raise_it, gone)
     chosen = content.questions(split) if available else list(content.queries)
     if 0 < max_queries < len(chosen):
         drawn = set(random.Random(seed).sample(sorted(chosen), max_queries))
         chosen = [q for q in chosen if q in drawn]
     qrels = {q: content.qrels[split].get(q, {}) for q in chosen} if available else {}
+    if differs:
+        qrels = {q: {d: grade for d, grade in j.items() if d in content.corpus} for q, j in qrels.items()}
     info = {q: content.info[q] | _parts(content.info[q], qrels.get(q, {})) for q in chosen}
     return Collection(
         name=name,
@@ -196,15 +208,17 @@ def fingerprint(name: str) -> str:
         from importlib.metadata import version
 
         return hashlib.sha256(f"ir_datasets {version('ir_datasets')} {name}".encode()).hexdigest()
-    files = [where / file for file in ("corpus.jsonl", "queries.jsonl", "variants.jsonl", "messages.jsonl")]
-    files += [where / "prompts.json", *sorted(where.glob("qrels/*.tsv"))]
-    if not files[0].is_file():
+    corpus = formats.corpus_file(where)
+    files = [where / file for file in ("queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json")]
+    files = [corpus, *files, *sorted(where.glob("qrels/*.tsv"))]
+    if not corpus.is_file():
         files += formats.document_files(where)
     whole = hashlib.sha256()
     for path in files:
         if path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            whole.update(f"{path.relative_to(where).as_posix()}\0{digest}\n".encode())
+            label = "corpus.jsonl" if path == corpus else path.relative_to(where).as_posix()
+            whole.update(f"{label}\0{digest}\n".encode())
     return whole.hexdigest()
 
 
@@ -217,7 +231,12 @@ def check(name: str) -> str:
         if len(problems) == MOST_PROBLEMS:
             raise RagkitError(_listed(name, problems) + "\nThere may be more: mend these and check again.")
 
-    content, where, rows = formats.read(name, splits(name), collect), formats.folder(name), {}
+    where, differs, rows = formats.folder(name), _differs(name), {}
+    gone = (lambda _: None) if differs else collect
+    content = formats.read(name, splits(name), collect, gone)
+    judged = {d for qrels in content.qrels.values() for grades in qrels.values() for d in grades}
+    if differs and (missing := sorted(judged - content.corpus.keys())):
+        collect(f"{differs}; judged and no longer there: {', '.join(missing)}")
     if where and (rewordings := where / "variants.jsonl").is_file():
         rows = formats.read_variants(rewordings, collect)
         named = [(row.line, row.metadata["variant_of"]) for row in rows.values()]
@@ -231,7 +250,18 @@ def check(name: str) -> str:
         raise RagkitError(_listed(name, problems))
     by_path = where is not None and Path(name).expanduser().is_dir()
     found = str(where) if by_path else f"{name}: {where or 'from ir_datasets'}"
-    return "\n".join([found, *_summary(content, len(rows))])
+    return "\n".join([found, *_summary(content, len(rows)), *filter(None, [differs])])
+
+
+def _differs(name: str) -> str:
+    """What of pydocs' documents is not as it was judged; "" for all other collections, which hold theirs."""
+    where = formats.folder(name)
+    return pydocs.difference(where, formats.corpus_file(where)) if where and formats.is_pydocs(where) else ""
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, stacklevel=3)  # the line that called `load`
 
 
 def _listed(name: str, problems: list[str]) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from ragkit import pydocs
 from ragkit.types import Qrels, Queries, RagkitError
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "data"
@@ -57,12 +59,26 @@ class Content:
         return [q for q in self.queries if q in judged or self.info[q].get("split") == split]
 
 
+def cache_folder() -> Path:
+    """data/cache in the checkout, or what RAGKIT_CACHE names. All of it can be deleted and comes back."""
+    return Path(os.environ.get("RAGKIT_CACHE") or BUILT_IN / "cache")
+
+
+def corpus_file(where: Path) -> Path:
+    """The corpus.jsonl of a folder, there or not; that of pydocs is in the cache, and made when it is not."""
+    return pydocs.collected(cache_folder()) if is_pydocs(where) else where / "corpus.jsonl"
+
+
+def is_pydocs(where: Path) -> bool:
+    return where == BUILT_IN / pydocs.NAME
+
+
 def folder(name: str) -> Path | None:
     """Where the files of a collection are, absolute; None for an ir_datasets id.
 
     Raises RagkitError, with names that are near, where `name` is none of the three.
     """
-    built_in = sorted({path.parent.name for path in BUILT_IN.glob("*/corpus*")})
+    built_in = sorted({pydocs.NAME, *(path.parent.name for path in BUILT_IN.glob("*/corpus*"))})
     if name in built_in:
         return BUILT_IN / name
     path = Path(name).expanduser()
@@ -92,11 +108,15 @@ def raise_it(problem: str) -> NoReturn:
     raise RagkitError(problem)
 
 
-def read(name: str, wanted: list[str], fail: Fail) -> Content:
+def read(name: str, wanted: list[str], fail: Fail, gone: Fail | None = None) -> Content:
+    """A collection with the judgments of the splits `wanted`. Raises or reports to `fail` what is wrong.
+
+    `gone`: what is told of judged documents that are not there, where that is no mistake; else `fail`.
+    """
     where = folder(name)
     if where is None:
         return read_dataset(name, wanted)
-    beir = where / "corpus.jsonl"
+    beir = corpus_file(where)
     content = _read_beir(beir, fail) if beir.is_file() else _read_documents(where, fail)
     if not content.corpus:
         expected = f"a corpus.jsonl, or files that end in {', '.join(SUFFIXES)}"
@@ -112,7 +132,8 @@ def read(name: str, wanted: list[str], fail: Fail) -> Content:
             fail(f"{path}, line {row.line}: query {query_id!r} {problem}. Mend it.")
     content.ask(queries)
     for split in wanted:
-        content.qrels[split] = _judgments(where / "qrels" / f"{split}.tsv", content.corpus, queries, fail)
+        path = where / "qrels" / f"{split}.tsv"
+        content.qrels[split] = _judgments(path, content.corpus, queries, fail, gone or fail)
     return content
 
 
@@ -263,7 +284,7 @@ def read_variants(path: Path, fail: Fail) -> dict[str, Line]:
     return {v: row for v, row in rows.items() if "variant_of" in row.metadata}
 
 
-def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fail: Fail) -> Qrels:
+def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fail: Fail, gone: Fail) -> Qrels:
     """qrels/<split>.tsv: a header, then query_id, doc_id and an integer grade, 0 = judged, not relevant."""
     lines = decoded(path, fail).split("\n")
     if lines[0] != HEADER:
@@ -288,7 +309,7 @@ def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fai
         elif queries[query_id].metadata.get("split", path.stem) != path.stem:
             moved.append((number, query_id))
         qrels.setdefault(query_id, {})[doc_id] = int(grade)
-    fail_once(path, no_document, "judges document {!r}, which the corpus does not have", fail)
+    fail_once(path, no_document, "judges document {!r}, which the corpus does not have", gone)
     fail_once(path, no_query, "judges query {!r}, which queries.jsonl does not have", fail)
     fail_once(path, moved, "judges query {!r}, which is of another split in queries.jsonl", fail)
     return qrels

@@ -24,8 +24,9 @@ TOP = {
 MAY_IMPORT = {  # beside types, which all may; modules that are not named here are tops, and may import all
     "types": set[str](),
     "significance": set[str](),
-    "formats": set[str](),
-    "data": {"formats", "recordings"},
+    "pydocs": set[str](),
+    "formats": {"pydocs"},
+    "data": {"formats", "pydocs", "recordings"},
     "chunk": set[str](),
     "rewrite": set[str](),
     "spelling": set[str](),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ragkit import formats
 from ragkit.types import RagkitError
 
 
 def folder() -> Path:
     """data/cache in the checkout, or what RAGKIT_CACHE names. All of it can be deleted and comes back."""
-    return Path(os.environ.get("RAGKIT_CACHE") or Path(__file__).parents[2] / "data" / "cache")
+    return formats.cache_folder()
 
 
 @contextmanager
