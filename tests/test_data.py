@@ -543,7 +543,7 @@ def test_a_failed_download_is_one_error(registered: str, tmp_path: Path) -> None
 
 def test_larkfield_loads_with_what_is_known_of_it() -> None:
     collection = data.load("larkfield", "test")
-    assert (len(collection.corpus), len(collection.queries), len(collection.answerable)) == (785, 361, 335)
+    assert (len(collection.corpus), len(collection.queries), len(collection.answerable)) == (785, 423, 335)
     assert collection.context.startswith("The documents are the internal knowledge base of Larkfield Systems")
     assert collection.corpus["hr-leave-global-2024"].startswith("Annual leave: how many days, how to ask")
     assert collection.documents["hr-leave-global-2024"] == {
