@@ -56,10 +56,10 @@ def prior(
 
     Age is in days, half_life too, from the document's date to the date at which the question stands; a
     document without a date, or of a later one, gains nothing. The exponential prior is that of Li and
-    Croft 2003 (Time-Based Language Models, section 4), who multiply a query likelihood by it. Scores
-    that are no probabilities are not comparable from question to question, so here it is added to scores of
-    a known range (fuse.minmax: 0 to 1). Raises RagkitError for a negative weight, a half-life that is
-    not positive, a question without `asked`, or what is no date.
+    Croft 2003 (Time-Based Language Models), who multiply a query likelihood by it; scores of rankings
+    are no probabilities, so here it is added, to scores of a known range (fuse.minmax: 0 to 1).
+    Raises RagkitError for a negative weight, a half-life that is not positive, a question without
+    `asked`, or what is no date.
     """
     if weight < 0 or half_life <= 0:
         raise RagkitError(
