@@ -38,6 +38,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "answers": set[str](),
     "feedback": set[str](),
     "diversify": set[str](),
+    "freshness": set[str](),
     "rerank": set[str](),
     "route": set[str](),
     "evaluate": {"significance"},
