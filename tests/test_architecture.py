@@ -36,6 +36,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "answers": set[str](),
     "feedback": set[str](),
     "diversify": set[str](),
+    "failure": set[str](),
     "rerank": set[str](),
     "evaluate": {"significance"},
     "prices": set[str](),
