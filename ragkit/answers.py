@@ -150,6 +150,36 @@ def right(answers: Answers, collection: Collection) -> float:
     return float(values.loc[values["measure"].isin([PRIMARY, "declined, unanswerable"]), "value"].mean())
 
 
+def handled(read: Mapping[tuple[str, str], str]) -> Callable[[Answers, Collection], DataFrame]:
+    """Makes `scored` for whether a question was handled right: by rule, and where it cannot tell, by reading.
+
+    Right by rule is an answer that holds the accepted one, and a declined unanswerable question. The rule
+    cannot tell where an answer neither holds an accepted answer nor is declined: it may say it in other
+    words. `read`: (query_id, answer) -> what somebody who compared it called it, "right" or what was amiss;
+    an answer that nobody read stays wrong. "right", the primary measure, and "right by rule" are on the
+    questions with accepted answers and the unanswerable ones, "not told by rule" on the former, "declined,
+    unanswerable" on the latter. Raises RagkitError for a collection without accepted answers.
+    """
+
+    def measured(answers: Answers, collection: Collection) -> DataFrame:
+        import pandas as pd
+
+        known = accepted(answers, collection)
+        silent = {q: declined(text) for q, text in answers.items()}
+        rule = {q: containment(uncited(answers[q]), *wanted) > 0 for q, wanted in known.items()}
+        open_ = {q for q, contained in rule.items() if not contained and not silent[q]}
+        rule |= {q: silent[q] for q in answers if _unanswerable(q, collection)}
+        right = {q: ok or (q in open_ and read.get((q, answers[q])) == "right") for q, ok in rule.items()}
+        rows = [(q, "right", float(ok)) for q, ok in right.items()]
+        rows += [(q, "right by rule", float(ok)) for q, ok in rule.items()]
+        rows += [(q, "not told by rule", float(q in open_)) for q in known]
+        rows += [(q, "declined, answerable", float(silent[q])) for q in known]
+        rows += [(q, "declined, unanswerable", float(silent[q])) for q in rule if q not in known]
+        return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+
+    return measured
+
+
 def in_context(
     contexts: Answers, collection: Collection, tokens: Callable[[str], float] | None = None
 ) -> DataFrame:

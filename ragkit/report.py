@@ -253,6 +253,37 @@ def difference_figure(comparison: Comparison, systems: Sequence[str] = ()) -> Fi
     return figure
 
 
+def waterfall_figure(lost: pd.DataFrame, collection: Collection) -> Figure:
+    """How many questions each stage lost, from all of the collection down to those that none lost.
+
+    lost: a row a stage, in the order in which they come, a column a kind of loss (two at most); counts.
+    """
+    import matplotlib.pyplot as plt
+
+    left = total = len(collection.queries)
+    names = ["all questions", *lost.index, "handled right"]
+    with plt.style.context(HOUSE_STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.3 * len(names)))
+        notes = [(total, f"{total}")]
+        for y, counts in enumerate(lost.to_numpy(), start=1):
+            notes.append((left, f"{-counts.sum()}".replace("-", "\N{MINUS SIGN}")))
+            for kind, color, count in zip(lost.columns, (COLORS[4], COLORS[1]), counts, strict=True):
+                left -= count
+                axes.barh(y, count, left=left, color=color, label=kind if y == 1 else None)
+        notes.append((left, f"{left}"))
+        axes.barh([0, len(names) - 1], [total, left], color=[COLORS[5], COLORS[2]])
+        for y, (x, note) in enumerate(notes):
+            axes.annotate(note, (x, y), (3, 0), textcoords="offset points", va="center")
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlim(0, total * 1.1)
+        axes.set_xlabel("questions")
+        axes.set_title(f"{Path(collection.name).name}, {collection.split}", loc="left")
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0.9), frameon=False)
+    plt.close(figure)
+    return figure
+
+
 def tradeoff_figure(comparison: Comparison, price: str, families: Mapping[str, Sequence[str]]) -> Figure:
     """The primary measure's difference to the baseline, 95 % interval, against the mean of measure `price`.
 

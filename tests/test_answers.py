@@ -209,6 +209,39 @@ def test_right_counts_each_question_once_contained_or_rightly_declined() -> None
     assert right(only, LEAVE) == 1 / 2  # no unanswerable question: containment alone
 
 
+def test_handled_asks_the_reading_only_where_the_rule_cannot_tell() -> None:
+    said = {"days": "A month less five days.", "how": "Beehive", "dental": "Gold."}
+    read = {
+        ("days", "A month less five days."): "right",
+        ("how", "Beehive"): "incomplete",
+        ("dental", "Gold."): "right",  # that nothing answers it is a rule
+    }
+
+    def handled(given: Answers, read: dict[tuple[str, str], str]) -> dict[tuple[str, str], float]:
+        rows = answers.handled(read)(given, LEAVE).to_dict("records")
+        return {(row["measure"], row["query_id"]): row["value"] for row in rows}
+
+    assert handled(said, read) == {
+        ("right", "days"): 1,
+        ("right", "how"): 0,
+        ("right", "dental"): 0,
+        ("right by rule", "days"): 0,
+        ("right by rule", "how"): 0,
+        ("right by rule", "dental"): 0,
+        ("not told by rule", "days"): 1,
+        ("not told by rule", "how"): 1,
+        ("declined, answerable", "days"): 0,
+        ("declined, answerable", "how"): 0,
+        ("declined, unanswerable", "dental"): 0,
+    }
+    assert handled(said, {})["right", "days"] == 0  # nobody read it
+    assert handled(said | {"days": "25 days"}, {("days", "25 days"): "wrong"})["right", "days"] == 1
+    declining = dict.fromkeys(said, "I don't know.")
+    told = handled(declining, {("days", "I don't know."): "right"})
+    assert (told["right", "days"], told["not told by rule", "days"], told["right", "dental"]) == (0, 0, 1)
+    assert answers.handled({})(said, LEAVE)["measure"].iloc[0] == "right"  # the one of verdicts
+
+
 def test_in_context_looks_for_the_answer_in_what_a_reader_is_given_and_counts_its_tokens() -> None:
     contexts = {"days": "[hr-1] Leave\nLeave is 25 days.\n", "how": "[25 days]", "dental": "x"}
     rows = answers.in_context(contexts, LEAVE, lambda text: float(len(text.split())))
@@ -235,4 +268,4 @@ def test_a_recorded_closed_book_answer_is_declined_exactly_when_it_says_what_the
     recorded = [json.loads(line) for line in home.read_text(encoding="utf-8").splitlines()]
     said = [row["closed_book"] for row in recorded if "closed_book" in row]
     assert [text for text in said if declined(text) != (text == "I don't know.")] == []
-    assert 0 < sum(map(declined, said)) < len(said) == 603
+    assert 0 < sum(map(declined, said)) < len(said) == 711

@@ -39,6 +39,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "feedback": set[str](),
     "diversify": set[str](),
     "freshness": set[str](),
+    "failure": set[str](),
     "rerank": set[str](),
     "route": set[str](),
     "evaluate": {"significance"},

@@ -11,6 +11,7 @@ from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, Usa
 from tests.project import write_notebook
 from tests.toy import Saying
 
+LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
 
 
@@ -278,6 +279,24 @@ def test_what_a_reader_was_given_is_a_run_that_makes_the_same_prompt(folder: Pat
     model = models.llm("recorded", str(folder))
     given = generate.answer(asked.queries, data.contexts(asked)["top 2"], DOCUMENTS, model, 5)
     assert given == {"q1": "Rain [d2]."}
+
+
+def test_what_an_answer_was_called_goes_by_its_question_and_its_words(folder: Path) -> None:
+    asked = Collection(str(folder), "test", "", DOCUMENTS, {"q1": "why"}, {})
+    assert data.readings(asked) == {}
+    write_reading(folder)
+    assert data.readings(asked) == {}  # nobody read it
+    write_reading(folder, read="incomplete", answer="Rain [d2].\n")
+    assert data.readings(asked) == {("q1", "Rain [d2]."): "incomplete"}  # as generate.answer returns it
+    assert data.readings(replace(asked, queries={})) == {}
+
+
+def test_an_answer_of_larkfield_was_called_one_thing_wherever_it_was_given() -> None:
+    called: dict[tuple[str, str], set[str]] = {}
+    for reading in recordings.readings(LARKFIELD):
+        if reading.read:
+            called.setdefault((reading.query_id, reading.answer.strip()), set()).add(reading.read)
+    assert all(len(words) == 1 for words in called.values())
 
 
 def test_a_collection_without_readings_has_no_contexts_and_a_broken_line_is_named(folder: Path) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 
 from ragkit import evaluate, fuse, report
 from ragkit.types import Collection, Queries, Run, Unavailable
@@ -158,3 +159,14 @@ def test_what_was_taken_says_on_what_ground() -> None:
     assert report.taken(one).data == "Taken: k1 = 1.2, b = 0.6, tuned on 224 questions of dev."
     none = evaluate.tune(lambda at: first, {"k1": [1.5]}, {"k1": 1.5}, None)
     assert "k1 = 1.5, the defaults: there are no dev or train questions" in report.taken(none).data
+
+
+def test_a_waterfall_goes_from_all_questions_down_to_those_that_nothing_lost() -> None:
+    lost = pd.DataFrame({"declined": [3, 0], "answered": [1, 2]}, index=["ranking", "reading"])
+    (axes,) = report.waterfall_figure(lost, COLLECTION).axes
+    rectangles = [bar for bar in axes.patches if isinstance(bar, Rectangle)]
+    bars = {(bar.get_x(), bar.get_width()) for bar in rectangles if bar.get_width()}
+    assert bars == {(0, 41), (38, 3), (37, 1), (35, 2), (0, 35)}  # 41 - 3 - 1 - 2 = 35
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["all questions", "ranking", "reading", "handled right"]
+    assert [text.get_text() for text in axes.texts] == ["41", "\N{MINUS SIGN}4", "\N{MINUS SIGN}2", "35"]
