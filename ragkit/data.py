@@ -98,6 +98,19 @@ def contexts(collection: Collection) -> dict[str, Run]:
     return found
 
 
+def readings(collection: Collection) -> dict[tuple[str, str], str]:
+    """(query_id, answer) -> what somebody who compared a recorded answer with the accepted ones called it.
+
+    "right", "incomplete", "outdated", "wrong", ...: only of the answers that were read, those that a rule
+    could not tell (readings.jsonl). By the answer's own words: another answer, of another model or to
+    another prompt, has no reading.
+    """
+    found = recordings.readings(formats.folder(collection.name) or Path(collection.name))
+    return {
+        (r.query_id, r.answer.strip()): r.read for r in found if r.read and r.query_id in collection.queries
+    }
+
+
 def splits(name: str) -> list[str]:
     """The splits that have judgments, in alphabetical order; none for documents without judgments."""
     where = formats.folder(name)
