@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ragkit.types import RagkitError
+from ragkit.types import Collection, RagkitError, Run, ranking
 
 PLACES = ("start", "middle", "end")
 
@@ -49,3 +50,54 @@ def haystack(
         evidence.get("end", ()),
     ]
     return list(dict.fromkeys(doc_id for part in parts for doc_id in part))
+
+
+def first(run: Run, lengths: Mapping[str, float], budget: float) -> dict[str, list[str]]:
+    """The best documents of each question, whole, until the next one is longer than what is left."""
+    filled = {}
+    for query_id, scores in run.items():
+        filled[query_id], left = list[str](), budget
+        for doc_id in ranking(scores):
+            left -= lengths[doc_id]
+            if left < 0:
+                break
+            filled[query_id].append(doc_id)
+    return filled
+
+
+def repeated(collection: Collection, names: Sequence[str]) -> Collection:
+    """The collection with each question asked once under every name, as "query_id@name".
+
+    The copies of a question are one cluster (`variant_of`), so that a comparison does not take them for
+    more questions than there are.
+    """
+    of = {f"{query_id}@{name}": query_id for query_id in collection.queries for name in names}
+    info = {copy: collection.query_info.get(q, {}) for copy, q in of.items()}
+    return replace(
+        collection,
+        queries={copy: collection.queries[q] for copy, q in of.items()},
+        qrels={copy: collection.qrels.get(q, {}) for copy, q in of.items()},
+        answers={copy: collection.answers[q] for copy, q in of.items() if q in collection.answers},
+        query_info={
+            copy: info[copy] | {"variant_of": str(info[copy].get("variant_of") or q)}
+            for copy, q in of.items()
+        },
+    )
+
+
+def at_places(contexts: Mapping[str, Run], name: str) -> Run:
+    """The contexts of that name for the questions of `repeated(collection, PLACES)`.
+
+    "<name> start" holds those with the evidence at the start, and so on; a question that was asked of one
+    place alone, or of a context without places ("<name>"), has it three times. Raises RagkitError where
+    nothing of that name was recorded.
+    """
+    own = {place: contexts.get(f"{name} {place}", {}) for place in PLACES}
+    anywhere = {**contexts.get(name, {}), **own["end"], **own["middle"], **own["start"]}
+    if not anywhere:
+        raise RagkitError(
+            f"no context {name!r} was recorded for these questions (there are: "
+            f"{', '.join(sorted(contexts)) or 'none'}); expected them in readings.jsonl: larkfield has them, "
+            "for its test questions"
+        )
+    return {f"{q}@{place}": own[place].get(q, known) for q, known in anywhere.items() for place in PLACES}

@@ -6,7 +6,16 @@ To add a model: one line in PRICES, with who says so and when.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragkit.types import Usage
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where tokens were not recorded
 
@@ -16,6 +25,8 @@ class Price:
     """Dollars per million tokens and per 1,000 searches; who says so, when.
 
     first_token (seconds) and tokens_a_second: for a model that answers are modelled on; else not known.
+    cached_in: dollars per million tokens that the host has kept from the prompt before; window: the tokens
+    that a prompt may have; waits: (tokens of a prompt, seconds to the first token), as somebody measured.
     """
 
     dollars_in: float
@@ -25,6 +36,9 @@ class Price:
     searches: float = 0.0
     first_token: float = math.nan
     tokens_a_second: float = math.nan
+    cached_in: float = math.nan
+    window: float = math.nan
+    waits: tuple[tuple[float, float], ...] = ()
 
     def dollars(self, tokens_in: float, tokens_out: float, searches: float = 0) -> float:
         """Of one call."""
@@ -35,6 +49,16 @@ class Price:
     def seconds(self, tokens_out: float) -> float:
         """Of one call, on a host that does nothing else; nan where nobody measured it."""
         return self.first_token + tokens_out / self.tokens_a_second
+
+    def wait(self, tokens_in: float) -> float:
+        """Seconds to the first token after a prompt of so many tokens: on a line between those measured.
+
+        A shorter prompt than all measured waits as long as the shortest; nan beyond the longest.
+        """
+        if not self.waits:
+            return math.nan
+        sizes, seconds = zip(*self.waits, strict=True)
+        return float(np.interp(tokens_in, sizes, seconds, right=math.nan))
 
 
 _BIFROST = "Cohere's price, as the model library of Bifrost (Maxim) lists it"
@@ -63,7 +87,18 @@ PRICES = {
     "embed-v4.0": Price(0.12, 0, f"{_PUTER}; Bifrost has the same", "2026-06"),
     "gpt-4.1": Price(2.00, 8.00, _OPENAI, "2026-04"),
     "gpt-4.1-mini": Price(0.40, 1.60, _OPENAI, "2026-04"),
-    "gpt-4.1-nano": Price(0.10, 0.40, _OPENAI, "2026-04"),
+    "gpt-4.1-nano": Price(
+        dollars_in=0.10,
+        dollars_out=0.40,
+        cached_in=0.025,
+        window=1_047_576,
+        waits=((250, 0.176), (16_000, 0.359), (64_000, 0.882), (150_250, 1.730), (250_000, 4.876)),
+        source=f"dollars: {_OPENAI}; cached: OrcaRouter's and LLMPricing's pages on the model; window: Simon "
+        "Willison's note on the release, 14 April 2025; waits: 0xmmo, Small Model Forensics, 13 May 2026, "
+        "table 1: the shortest of repeated calls, without the network, prompts of 1 to 1,000 kB (4 bytes "
+        "a token)",
+        date="2026-04",
+    ),
     "gpt-4o": Price(2.50, 10.00, _OPENAI, "2026-04"),
     "gpt-4o-mini": Price(0.15, 0.60, _OPENAI, "2026-04"),
 }  # fmt: skip
@@ -73,3 +108,36 @@ FREE = Price(0, 0, "a model on this machine", "")
 def tokens(text: str) -> float:
     """An estimate for a text whose tokens nobody counted."""
     return len(text) / CHARACTERS_A_TOKEN
+
+
+def bill(usage: Mapping[str, Usage], price: Price, before: Mapping[str, float]) -> DataFrame:
+    """What a question costs at this price, a row a system of `usage`, in the columns of evaluate.costs.
+
+    Tokens are those that the meter counted. Seconds: those `before` the model begins (by system; 0 where
+    none are named) and the wait for its first token; no 95th percentile, for only the mean is modelled.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, used in usage.items():
+        tokens_in, tokens_out = used.tokens_in / used.calls, used.tokens_out / used.calls
+        rows.append(
+            {
+                "system": name,
+                "seconds_median": before.get(name, 0.0) + price.wait(tokens_in),
+                "seconds_p95": math.nan,
+                "calls": 1.0,
+                "tokens_in": tokens_in,
+                "tokens_out": tokens_out,
+                "dollars_per_1000": 1000 * price.dollars(tokens_in, tokens_out),
+                "index_bytes": 0,
+                "build_seconds": 0.0,
+                "modelled": True,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def break_even(once: float, each: float, instead: float) -> float:
+    """The questions from which `once`, and then `each`, is no more than `instead` each; inf where never."""
+    return math.ceil(once / (instead - each)) if instead > each else math.inf

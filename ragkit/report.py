@@ -310,6 +310,26 @@ def tradeoff_figure(comparison: Comparison, price: str, families: Mapping[str, S
     return figure
 
 
+def curves_figure(curves: pd.DataFrame, measured: float, across: str, up: str) -> Figure:
+    """A line a column over the index, both on log scales: solid as far as was measured, dotted beyond."""
+    import matplotlib.pyplot as plt
+
+    with plt.style.context(HOUSE_STYLE):
+        figure, axes = plt.subplots(figsize=(7.5, 3.6))
+        for color, (name, line) in zip(COLORS, curves.items(), strict=False):
+            axes.plot(line.loc[:measured], color=color, label=name)
+            axes.plot(line.loc[measured:], ":", color=color)
+        axes.axvline(measured, color="0.6", lw=0.8)
+        axes.annotate(" extrapolated", (measured, 0.02), xycoords=("data", "axes fraction"), fontsize=8)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.legend(frameon=False)
+    plt.close(figure)
+    return figure
+
+
 def _named(comparison: Comparison, systems: Sequence[str]) -> pd.DataFrame:
     """The rows of the primary measure of the baseline and the systems named, or of all."""
     results = comparison.results[comparison.results["measure"] == comparison.primary]

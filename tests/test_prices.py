@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from ragkit.prices import FREE, PRICES, Price, tokens
+from ragkit.prices import FREE, PRICES, Price, bill, break_even, tokens
+from ragkit.types import Usage
 
 
 def test_tokens_and_searches_are_priced_by_their_units() -> None:
@@ -34,3 +35,33 @@ def test_every_price_has_a_source_and_a_date(model: str) -> None:
 def test_tokens_are_estimated_at_four_characters() -> None:
     assert tokens("eight ch") == 2
     assert tokens("") == 0
+
+
+WAITING = Price(1.00, 2.00, "somebody", "2026-11-22", waits=((100, 1.0), (300, 2.0)))
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(10, 1.0), (100, 1.0), (150, 1.25), (300, 2.0)])
+def test_the_wait_for_a_prompt_lies_on_a_line_between_the_sizes_measured(size: int, seconds: float) -> None:
+    assert WAITING.wait(size) == pytest.approx(seconds)
+
+
+def test_beyond_what_was_measured_the_wait_is_not_known() -> None:
+    assert math.isnan(WAITING.wait(301))
+    assert math.isnan(PRICES["gpt-4.1"].wait(10))
+
+
+def test_a_bill_has_means_a_question() -> None:
+    used = {"a": Usage(calls=2, tokens_in=300, tokens_out=20), "b": Usage(calls=1, tokens_in=400)}
+    table = bill(used, WAITING, {"a": 0.5})
+    assert list(table["system"]) == ["a", "b"]
+    # a: 150 tokens in, 10 out: 1000 x (150 + 20) / 1e6; half a second before a wait of 1.25
+    assert table["dollars_per_1000"][0] == pytest.approx(0.17)
+    assert table["seconds_median"][0] == pytest.approx(1.75)
+    assert table["seconds_median"].isna().tolist() == [False, True]
+    assert bill({}, WAITING, {}).empty
+
+
+def test_an_index_pays_from_the_question_on_that_brings_its_price_back() -> None:
+    assert break_even(10, 1, 3) == 5  # 10 + 5 x 1 = 5 x 3
+    assert break_even(11, 1, 3) == 6
+    assert break_even(10, 3, 3) == math.inf

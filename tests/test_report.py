@@ -149,6 +149,17 @@ def test_the_tradeoff_has_a_line_for_each_family_and_the_baseline_at_zero() -> N
     assert "difference in right" in axes.get_ylabel()
 
 
+def test_curves_are_solid_as_far_as_was_measured_and_dotted_beyond() -> None:
+    curves = pd.DataFrame({"whole": [1.0, 2.0, 4.0], "part": [1.0, 1.0, 1.0]}, index=[10.0, 100.0, 1000.0])
+    axes = report.curves_figure(curves, 100, "tokens", "dollars").axes[0]
+    solid, dotted = axes.get_lines()[:2]
+    assert solid.get_xydata().tolist() == [[10, 1], [100, 2]]  # type: ignore[union-attr]
+    assert dotted.get_xydata().tolist() == [[100, 2], [1000, 4]]  # type: ignore[union-attr]
+    assert (solid.get_linestyle(), dotted.get_linestyle()) == ("-", ":")
+    assert axes.get_legend_handles_labels()[1] == ["whole", "part"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("tokens", "dollars")
+
+
 def test_costs_are_shown_in_the_units_of_the_heading() -> None:
     costs = evaluate.costs({"first": first}, COLLECTION, {}, questions=3).assign(seconds_median=0.0125)
     assert report.cost_table(costs).loc["first", "median ms"] == "12.5"
