@@ -18,7 +18,7 @@ Labels = Mapping[str, bool]  # query_id -> whether its ranking holds the answer
 Confidence = dict[str, float]  # query_id -> probability that its ranking holds the answer, 0..1
 
 TERMS = "question's terms in the vectors' first document, share"
-RESAMPLES = 2_000  # of the bootstrap: enough for the two decimals that an area is read to
+RESAMPLES = 1_000  # of the bootstrap: enough for the two decimals that these shares are read to
 FOLDS = 10
 
 
@@ -207,6 +207,54 @@ def told_apart(confidence: ArrayLike, right: ArrayLike) -> float:
     n, others = int(good.sum()), int((~good).sum())
     above = rankdata(np.asarray(confidence, dtype=np.float64))[good].sum() - n * (n + 1) / 2
     return float(above / (n * others)) if n and others else float("nan")
+
+
+def knowledge(
+    confidence: ArrayLike, held: ArrayLike, answerable: ArrayLike, seed: int = 0
+) -> dict[str, float]:
+    """What a confidence knows, with 95 % bootstrap intervals over questions as "<name> low" and "... high".
+
+    "held": the share whose ranking holds the answer; "area" and "gained" of its risk-coverage curve;
+    "found or missed": answerable questions with and without the answer told apart; "answerable or not":
+    answerable questions told from the others, whatever was found. Arguments: (questions,), the last two
+    true or false.
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(held, dtype=bool)
+    some = np.asarray(answerable, dtype=bool)
+    measured: dict[str, tuple[Callable[..., float], list[NDArray[Any]]]] = {
+        "gained": (gained, [sure, ~right]),
+        "found or missed": (told_apart, [sure[some], right[some]]),
+        "answerable or not": (told_apart, [sure, some]),
+    }
+    known = {"held": float(right.mean()), "area": area(sure, ~right)}
+    for name, (statistic, columns) in measured.items():
+        low, high = interval(statistic, columns, seed)
+        known |= {name: statistic(*columns), f"{name} low": low, f"{name} high": high}
+    return known
+
+
+def decisions(silent: ArrayLike, held: ArrayLike, answerable: ArrayLike) -> dict[str, float]:
+    """What comes of keeping silent on some questions: shares of the questions that each name tells.
+
+    "answered": of all; "risk": of the answered, those without the answer in their ranking;
+    "unanswerable caught", "missed caught" (answerable, but not found) and "found refused": of their kind,
+    those that are met with silence; "answerable refused": of all answerable ones; "handled right": silent
+    just where the ranking does not hold the answer. nan where there is no such question. Arguments:
+    (questions,), true or false.
+    """
+    quiet, right, some = (np.asarray(column, dtype=bool) for column in (silent, held, answerable))
+    shares = {
+        "answered": (~quiet, quiet | ~quiet),
+        "risk": (~right, ~quiet),
+        "unanswerable caught": (quiet, ~some),
+        "missed caught": (quiet, some & ~right),
+        "found refused": (quiet, right),
+        "answerable refused": (quiet, some),
+        "handled right": (quiet != right, quiet | ~quiet),
+    }
+    return {
+        name: float(of[kind].mean()) if kind.any() else float("nan") for name, (of, kind) in shares.items()
+    }
 
 
 def interval(
