@@ -34,6 +34,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "fuse": set[str](),
     "compress": set[str](),
     "context": set[str](),
+    "correct": set[str](),
     "generate": set[str](),
     "answers": set[str](),
     "feedback": set[str](),
