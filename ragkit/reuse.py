@@ -127,22 +127,18 @@ def replay(
     `likeness`: (questions, questions); `places`: query_id, without its stream -> row. Of equally like
     questions the earliest. Raises KeyError for a question without a place.
     """
+    near: dict[int, list[tuple[float, int]]] = {}  # row -> (likeness, row) of all that could be served
+    for row, other in zip(*np.nonzero(likeness >= threshold), strict=True):
+        near.setdefault(int(row), []).append((float(likeness[row, other]), int(other)))
     reused: Answers = {}
-    rows = np.zeros(len(likeness), np.intp)  # of the questions that are kept, in the order of arrival
-    kept: list[str] = []
-    stream = ""
-    for arrival in queries:
-        number, _, query_id = arrival.partition("/")
-        if number != stream:
-            stream, kept = number, []
-        scores = likeness[places[query_id], rows[: len(kept)]]
-        best = int(scores.argmax()) if kept else -1
-        if kept and scores[best] >= threshold:
-            reused[arrival] = kept[best]
-        else:
-            reused[arrival] = ""
-            rows[len(kept)] = places[query_id]
-            kept.append(arrival)
+    kept: dict[tuple[str, int], tuple[int, str]] = {}  # (stream, row) -> (- time of arrival, arrival)
+    for time, arrival in enumerate(queries):
+        stream, _, query_id = arrival.partition("/")
+        row = places[query_id]
+        like = ((value, kept[stream, o]) for value, o in near.get(row, ()) if (stream, o) in kept)
+        _, (_, reused[arrival]) = max(like, default=(0.0, (0, "")))
+        if not reused[arrival]:
+            kept[stream, row] = (-time, arrival)
     return reused
 
 

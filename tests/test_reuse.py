@@ -109,7 +109,7 @@ LIKENESS = np.array([[1, 0.9, 0.6], [0.9, 1, 0.7], [0.6, 0.7, 1]], np.float32)
 
 
 def test_a_true_hit_a_false_one_and_a_miss() -> None:
-    """Order a, a-typo, b. At 0.8 the typo is served. At 0.5 b is too, wrongly, by a (the typo is not kept)."""
+    """Order a, a-typo, b. At 0.8 the typo is served. At 0.5 b is too, wrongly, by a: no typo is kept."""
     stream = in_order("a", "a-typo", "b")
     careful = reuse.replay(stream.queries, LIKENESS, PLACES, 0.8)
     assert careful == {"0/a": "", "0/a-typo": "0/a", "0/b": ""}
