@@ -39,7 +39,7 @@ def allowed(documents: Documents, person: Some[str]) -> set[str]:
 
 
 def only(run: Run, readable: Some[str], k: int | None = None) -> Run:
-    """The filter after retrieval: of each ranking what may be read, and of that the first k, if so much is left."""
+    """The filter after retrieval: what may be read of each ranking, cut to k if more than that is left."""
     return {
         query_id: {d: scores[d] for d in ranking({d: s for d, s in scores.items() if d in readable}, k)}
         for query_id, scores in run.items()
