@@ -46,6 +46,8 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "evaluate": {"significance"},
     "robustness": {"evaluate", "significance"},
     "prices": set[str](),
+    "reuse": set[str](),
+    "access": set[str](),
     "recordings": {"formats"},
 }
 FOR_MODELS = {"formats", "prices", "recordings"}  # what the package `models` may import beside itself

@@ -1,0 +1,111 @@
+"""Who may read what: filters before and after retrieval, and what gets through them all the same.
+
+A document's `audience` is "all" or the one group that may read it; a person is a set of groups.
+Every filter closes: a document without an audience is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Collection as Some
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ragkit.types import Collection, Queries, RagkitError, Run, ranking
+
+EVERYBODY = "all"
+NO_GROUP = "no group"
+Q = TypeVar("Q")  # a query: its text, its vector, its terms
+Documents = Mapping[str, Mapping[str, Any]]  # doc_id -> title, audience, ...
+
+
+def groups(documents: Documents) -> list[str]:
+    """The groups that some document is for, in alphabetical order. Raises RagkitError where there is none."""
+    found = sorted(
+        {str(info["audience"]) for info in documents.values() if info.get("audience")} - {EVERYBODY}
+    )
+    if not found:
+        raise RagkitError(
+            f"access.groups: none of {len(documents)} documents is for one group only: expected some whose "
+            '"audience" names one; take a collection that has them (larkfield)'
+        )
+    return found
+
+
+def allowed(documents: Documents, person: Some[str]) -> set[str]:
+    """The doc_ids that a person in these groups may read: for all, or for a group of the person's."""
+    open_to = {EVERYBODY, *person}
+    return {doc_id for doc_id, info in documents.items() if info.get("audience") in open_to}
+
+
+def only(run: Run, readable: Some[str], k: int | None = None) -> Run:
+    """The filter after retrieval: what may be read of each ranking, cut to k if more than that is left."""
+    return {
+        query_id: {d: scores[d] for d in ranking({d: s for d, s in scores.items() if d in readable}, k)}
+        for query_id, scores in run.items()
+    }
+
+
+def masked(
+    retrieve: Callable[[dict[str, Q], int], Run], readable: Some[str], total: int
+) -> Callable[[dict[str, Q], int], Run]:
+    """The filter before retrieval, on an index of `total` documents that holds all: only `readable` come out.
+
+    It asks so deep that k readable ones must be among what comes, however many others stand above them, and
+    hands on nothing else: the ranking of the readable ones alone, to the last place. Their scores are those
+    of the shared index. `retrieve` may search by texts, vectors or terms.
+    """
+
+    def search(queries: dict[str, Q], k: int) -> Run:
+        deep = min(k + total - len(readable), total)
+        return only(retrieve(queries, max(deep, 1)), readable, k)
+
+    return search
+
+
+def leaks(run: Run, readable: Some[str], k: int = 10) -> dict[str, list[str]]:
+    """The documents in the first k of each query that may not be read, best first; no entry for none."""
+    found = {q: [d for d in ranking(scores, k) if d not in readable] for q, scores in run.items()}
+    return {query_id: doc_ids for query_id, doc_ids in found.items() if doc_ids}
+
+
+def persons(collection: Collection, people: Mapping[str, Some[str]]) -> Collection:
+    """Each question asked by each person (`people`: name -> groups), under "name/query_id".
+
+    Judged are only documents that the person may read, so that a question is answerable to whom it is. The
+    name takes the place of the type of question, for results by person; the persons who ask the same are
+    one cluster.
+    """
+    readable = {name: allowed(collection.documents, of) for name, of in people.items()}
+    asked = {f"{name}/{q}": (name, q) for name in people for q in collection.queries}
+    known = collection.query_info
+    return replace(
+        collection,
+        queries={a: collection.queries[q] for a, (_, q) in asked.items()},
+        qrels={
+            a: {d: grade for d, grade in collection.qrels.get(q, {}).items() if d in readable[name]}
+            for a, (name, q) in asked.items()
+        },
+        answers={a: collection.answers[q] for a, (_, q) in asked.items() if q in collection.answers},
+        query_info={
+            a: {field: value for field, value in known.get(q, {}).items() if field != "parts"}
+            | {"type": name, "variant_of": known.get(q, {}).get("variant_of", q)}
+            for a, (name, q) in asked.items()
+        },
+    )
+
+
+def by_person(queries: Queries, ask: Callable[[str, Queries], Run]) -> Run:
+    """`ask(name, queries)` for each person's own questions, as `persons` names them, in one run."""
+    own: dict[str, Queries] = {}
+    for asked, text in queries.items():
+        name, _, query_id = asked.partition("/")
+        own.setdefault(name, {})[query_id] = text
+    runs = {name: ask(name, of_person) for name, of_person in own.items()}
+    return {asked: runs[asked.partition("/")[0]][asked.partition("/")[2]] for asked in queries}
+
+
+def unspoken(terms: Mapping[str, Some[str]], readable: Some[str]) -> set[str]:
+    """The terms that no document says which may be read, only others; `terms`: doc_id -> its terms."""
+    heard = {term for doc_id, own in terms.items() if doc_id in readable for term in own}
+    return {term for own in terms.values() for term in own} - heard
