@@ -82,12 +82,6 @@ def holds(run: Run, qrels: Qrels, k: int = 5) -> dict[str, bool]:
     return {q: not known.get(q, set()).isdisjoint(ranking(scores, k)) for q, scores in run.items()}
 
 
-def apart(qrels: Qrels, others: Qrels) -> list[str]:
-    """The questions none of whose evidence is evidence of a question of `others`: those to learn from."""
-    taken = set[str]().union(*evidence(others).values())
-    return [query_id for query_id, own in evidence(qrels).items() if own.isdisjoint(taken)]
-
-
 class Evaluator:
     """Logistic regression from features to the probability that the ranking holds the answer.
 

@@ -63,12 +63,6 @@ def test_a_run_holds_the_answer_when_evidence_is_among_its_first() -> None:
     assert correct.holds({"q": {"a": 1.0, "b": 1.0}}, QRELS, 1) == {"q": False}  # a tie: b is first by doc_id
 
 
-def test_questions_apart_share_no_evidence_with_the_others() -> None:
-    learnt = {"q": {"a": 2, "b": 1}, "r": {"b": 2}, "s": {"a": 1}, "none": {}}
-    assert correct.apart(learnt, {"t": {"a": 2, "b": 1}}) == ["r", "none"]  # b helps t, but is no evidence
-    assert correct.apart(learnt, {}) == list(learnt)
-
-
 def line(n: int) -> tuple[correct.Features, dict[str, bool]]:
     """n questions on a line, of which the upper half holds the answer but for every fifth question."""
     seen = {f"q{i:02d}": {"x": float(i), "same": 1.0} for i in range(n)}
