@@ -27,6 +27,18 @@ def haystack(
     if unknown := [place for place in evidence if place not in PLACES]:
         raise RagkitError(f"context.haystack: place {unknown[0]!r}: expected one of {', '.join(PLACES)}")
     inside = {doc_id for part in evidence.values() for doc_id in part}
+    hay = _filled([doc_id for doc_id in others if doc_id not in inside], inside, lengths, budget)
+    tokens = [lengths[doc_id] for doc_id in hay]
+    centres = [sum(tokens[:n]) + tokens[n] / 2 for n in range(len(hay))]
+    half = sum(centre <= sum(tokens) / 2 for centre in centres)
+    start, middle, end = (evidence.get(place, ()) for place in PLACES)
+    return list(dict.fromkeys([*start, *hay[:half], *middle, *hay[half:], *end]))
+
+
+def _filled(
+    others: Sequence[str], inside: set[str], lengths: Mapping[str, float], budget: float
+) -> list[str]:
+    """The others that fit beside what is inside."""
     left = budget - sum(lengths[doc_id] for doc_id in inside)
     if left < 0:
         raise RagkitError(
@@ -35,21 +47,10 @@ def haystack(
         )
     hay = []
     for doc_id in others:
-        if doc_id not in inside and lengths[doc_id] <= left:
+        if lengths[doc_id] <= left:
             hay.append(doc_id)
             left -= lengths[doc_id]
-    half, before, middle = sum(lengths[doc_id] for doc_id in hay) / 2, 0.0, 0
-    while middle < len(hay) and before + lengths[hay[middle]] / 2 <= half:
-        before += lengths[hay[middle]]
-        middle += 1
-    parts = [
-        evidence.get("start", ()),
-        hay[:middle],
-        evidence.get("middle", ()),
-        hay[middle:],
-        evidence.get("end", ()),
-    ]
-    return list(dict.fromkeys(doc_id for part in parts for doc_id in part))
+    return hay
 
 
 def first(run: Run, lengths: Mapping[str, float], budget: float) -> dict[str, list[str]]:
