@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,3 +243,42 @@ def test_pydocs_is_known_by_name_and_its_documents_are_not_in_the_repository() -
     assert not list(HERE.rglob("corpus*"))
     with pytest.raises(RagkitError, match="Did you mean pydocs"):
         formats.folder("pydoc")
+
+
+HOME = Path(__file__).resolve().parent.parent / "data" / "pydocs"
+RUN = 9  # words in a row that a document and something of ours do not share by chance
+TASKS = ["query_id", "multi_query", "hyde", "step_back", "decompose", "route", "closed_book"]
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (HOME / name).read_text(encoding="utf-8").splitlines()]
+
+
+def runs(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
+
+
+def test_the_questions_are_as_many_as_the_card_says_and_each_is_recorded_once() -> None:
+    questions, recorded = rows("queries.jsonl"), rows("recordings.jsonl")
+    kinds = Counter((q["metadata"]["type"], q["metadata"]["split"]) for q in questions)
+    for kind in {kind for kind, _ in kinds}:
+        dev, test = kinds[kind, "dev"], kinds[kind, "test"]
+        assert f"| {kind} | {dev} | {test} | {dev + test} |" in (HOME / "README.md").read_text("utf-8")
+    assert [row["query_id"] for row in recorded] == [question["_id"] for question in questions]
+    assert len({question["text"] for question in questions}) == len(questions)
+    for row in recorded:
+        assert list(row) == TASKS
+        assert len({line.lower() for line in row["multi_query"]}) == 4
+        assert 60 <= len(row["hyde"].split()) <= 100
+        assert 1 <= len(row["decompose"]) <= 4
+        assert row["route"] in ("search", "chat", "refuse")
+        assert len(row["closed_book"].split()) <= 25
+
+
+def test_nothing_of_ours_repeats_a_document(collection: Collection) -> None:
+    taken = set[tuple[str, ...]]().union(*map(runs, collection.corpus.values()))
+    written = {row["query_id"]: "\n".join(map(str, row.values())) for row in rows("recordings.jsonl")}
+    assert [query_id for query_id, text in written.items() if runs(text) & taken] == []
+    pasted = [question["_id"] for question in rows("queries.jsonl") if runs(question["text"]) & taken]
+    assert pasted == ["all-05", "sk-13"]  # messages of the packages, as people paste them
