@@ -82,8 +82,9 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
 
     It comes in even where the run lacks it: who knows the versions of a document need not find each of
     them. The other versions go to the end, in the order they had (as in diversify.collapse). A group
-    of which nothing is so old stays as it is; so does a document without a date.
-    Raises RagkitError for a question without `asked`.
+    of which nothing is so old stays as it is; so does a document without a date. As documents come in that no
+    search has found, `groups` must hold only what the person who asks may read: a filter before the search
+    does not see them. Raises RagkitError for a question without `asked`.
     """
     members: dict[str, list[str]] = {}
     for doc_id, group in groups.items():
