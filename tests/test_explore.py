@@ -404,7 +404,8 @@ def a_record(folder: Path, system: str, values: dict[str, float], changed: dict[
     outcome = {"baseline": "base", "primary": "nDCG@10", "headline": None, "collection": "nowhere",
                "split": "test", "facts": {}}  # fmt: skip
     run = {"notebook": "12_toy", "key": "ab" * 32, "started": "2026-01-01T00:00:00.000+00:00",
-           "outcome": outcome, "default": not changed, "changed": changed, "parameters": {"seed": 0, "k": 10} | changed}  # fmt: skip
+           "outcome": outcome, "default": not changed, "changed": changed,
+           "parameters": {"seed": 0, "k": 10} | changed}  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run))
     return folder
 

@@ -41,6 +41,7 @@ class Judge:
         self.judgments: Judgments | None = None
         self.pools: dict[str, list[str]] = {}
         self.place = 0  # of the document shown, in the pool of its question
+        self._filling = False
         self._typed = ""  # what of the keys has been done
         self._make()
         self.folder.value, self.name.value = folder, name
@@ -132,11 +133,10 @@ class Judge:
         """List the questions, and show one of them."""
         assert self.judgments
         queries = self.judgments.queries
-        with self.question.hold_trait_notifications():
-            self.question.options = [
-                (f"{q}: {' '.join(text.split())[:150]}", q) for q, text in queries.items()
-            ]
-            self.question.value = query_id or next(iter(queries), None)
+        self._filling = True  # what a list chooses while it is filled is nobody's wish
+        self.question.options = [(f"{q}: {' '.join(text.split())[:150]}", q) for q, text in queries.items()]
+        self.question.value = query_id or next(iter(queries), None)
+        self._filling = False
         self._show(first=True)
 
     def _add(self) -> None:
@@ -199,6 +199,8 @@ class Judge:
 
     def _show(self, first: bool = False) -> None:
         """The document at `place`; with `first` the first one of the question that is not judged."""
+        if self._filling:
+            return
         if self.judgments is None or self.engine is None or self.question.value is None:
             self.asked.value = self.text.value = ""
             return

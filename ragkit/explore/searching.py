@@ -94,14 +94,14 @@ class Search:
         self.engine, names = engine, list(engine.systems)
         self.found = {}
         held = engine.collection
-        with self.left.hold_trait_notifications(), self.right.hold_trait_notifications():
-            self.left.options = names
-            self.right.options = [NONE, *names]
-            self.right.value = names[-1] if len(names) > 1 else NONE
+        self._filling = True  # what a list chooses while it is filled is nobody's wish
+        self.left.options, self.right.options = names, [NONE, *names]
+        self.left.value, self.right.value = names[0], names[-1] if len(names) > 1 else NONE
         questions = [(" ".join(text.split())[:120], text) for text in list(held.queries.values())[:300]]
         self.samples.options = [("", ""), *questions]
         self.samples.layout.display = None if questions else "none"
         self.question.value = ""
+        self._filling = False
         self._clear()
         self.status.value = shown.note(f"{len(held.corpus):,} documents; ask something")
 
@@ -111,10 +111,12 @@ class Search:
         self.why.options, self.reasons.value = (), ""
 
     def _sample(self, change: Any) -> None:
-        if change["new"]:
+        if change["new"] and not self._filling:
             self.question.value = change["new"]
 
     def _search(self) -> None:
+        if self._filling:
+            return
         question = self.question.value
         if self.engine is None or not question.strip():
             self._clear()
@@ -135,7 +137,7 @@ class Search:
             )
             place.layout.width = "50%" if len(both) == 2 else "100%" if n == 0 else "0"
         documents = list(dict.fromkeys(doc_id for run in found.values() for doc_id in run))
-        self._filling = True  # a list that is filled chooses its first item by itself
+        self._filling = True
         self.why.options = [(shown.title(collection, d), d) for d in documents]
         self.why.value, self._filling = None, False
         self.reasons.value = ""
