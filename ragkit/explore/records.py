@@ -84,7 +84,7 @@ def chosen(made: Sequence[Made], notebook: str, collection: str, parameters: str
 
 def compared(made: Sequence[Made]) -> list[tuple[str, ...]]:
     """A row a system and run: run, system, measure, value, difference, interval, p, verdict."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in made:
         for row in record.read(one.folder).primary.to_dict("records"):
             has = row["difference"] == row["difference"]

@@ -138,8 +138,10 @@ class Search:
             place.layout.width = "50%" if len(both) == 2 else "100%" if n == 0 else "0"
         documents = list(dict.fromkeys(doc_id for run in found.values() for doc_id in run))
         self._filling = True
-        self.why.options = [(shown.title(collection, d), d) for d in documents]
-        self.why.value, self._filling = None, False
+        # what is chosen already cannot be clicked: the first line stands for nothing
+        first = ("choose a document", "")
+        self.why.options = [first, *((shown.title(collection, d), d) for d in documents)]
+        self.why.value, self._filling = "", False
         self.reasons.value = ""
         shared = (
             f"; {len(set.intersection(*map(set, found.values())))} in both lists" if len(both) == 2 else ""
@@ -150,7 +152,7 @@ class Search:
 
     def _explain(self) -> None:
         doc_id, question = self.why.value, self.question.value
-        if self.engine is None or doc_id is None or self._filling:
+        if self.engine is None or not doc_id or self._filling:
             return
         collection = self.engine.collection
         self.reasons.value = (

@@ -104,14 +104,18 @@ class Wins:
         asked = self.collection.queries if self.collection else {}
         self._reading = True
         self.questions.options = [
-            (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q) for q, d in self.gained.items()
+            ("choose a question", ""),  # what is chosen already cannot be clicked
+            *(
+                (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q)
+                for q, d in self.gained.items()
+            ),
         ]
-        self.questions.value, self._reading = None, False
+        self.questions.value, self._reading = "", False
         self.opened.value = ""
 
     def _open(self) -> None:
         query_id = self.questions.value
-        if query_id is None or self._reading:
+        if not query_id or self._reading:
             return
         held = self.collection
         judged = held.qrels.get(query_id, {}) if held else {}
