@@ -50,6 +50,9 @@ class Engine:
             self.systems |= {"dense": dense, "hybrid": partial(_hybrid, bm25, dense)}
         if systems:
             self.systems = dict(systems)
+        else:  # the first search of a process loads the encoder and compiled code, which takes a second
+            for name in self.systems:
+                self.search(next(iter(collection.corpus.values()))[:100], name, 1)
 
     def search(self, question: str, system: str, k: int) -> dict[str, float]:
         """The k best documents and their scores, best first. Raises RagkitError for an unknown system."""

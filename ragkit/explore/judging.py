@@ -66,7 +66,11 @@ class Judge:
                                  tooltip="type 0, 1 or 2 to grade, n next, b back, q next question",
                                  layout={"width": "24em"})  # fmt: skip
         self.grades = {
-            grade: widgets.Button(description=shown.GRADES[grade], tooltip=f"grade this document {grade}")
+            grade: widgets.Button(
+                description=shown.GRADES[grade],
+                tooltip=f"grade this document {grade}",
+                layout={"width": "auto"},
+            )
             for grade in GRADES
         }
         self.back = widgets.Button(description="Back", tooltip="the document before (key b)")

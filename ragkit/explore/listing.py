@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ragkit.explore import records, shown
+from ragkit.explore.choosing import numbered, numbers_of
 
 ANY = ("any", "")
 
@@ -33,9 +34,12 @@ class Runs:
         self.again = widgets.Button(description="Look again", tooltip="read the folders of records again")
         self.runs = widgets.SelectMultiple(description="Runs", rows=8, layout=wide,
                                            tooltip="choose one or several runs to compare them")  # fmt: skip
+        self.numbers = numbers_of(self.runs)
         self.status, self.table, self.links = widgets.HTML(), widgets.HTML(), widgets.HTML()
         filters = widgets.HBox([self.notebook, self.collection, self.parameters, self.again])
-        self.box = widgets.VBox([filters, self.status, self.runs, self.links, self.table])
+        self.box = widgets.VBox(
+            [filters, self.status, widgets.HBox([self.runs, self.numbers]), self.links, self.table]
+        )
         self.again.on_click(lambda _: self.look())
         for control in (self.notebook, self.collection, self.parameters):
             control.observe(lambda _: self._filter(), "value")
@@ -56,7 +60,8 @@ class Runs:
     def _filter(self) -> None:
         wanted = (self.notebook.value or "", self.collection.value or "", self.parameters.value)
         kept = records.chosen(self.made, *wanted)
-        self.runs.options = [(str(one), one) for one in kept]
+        self.runs.options = numbered([(str(one), one) for one in kept])
+        self.numbers.value = ""
         self.table.value = self.links.value = ""
         self.status.value = shown.note(f"{len(kept)} of {len(self.made)} runs")
 

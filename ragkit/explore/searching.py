@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from ragkit import formats, pydocs
 from ragkit.explore import shown
+from ragkit.explore.choosing import number_of, offered
 from ragkit.explore.engine import DEPTH, Engine, start
 from ragkit.models import embedded
 from ragkit.models import encoder as model
@@ -69,11 +70,12 @@ class Search:
         self.lists = [widgets.HTML(layout={"width": "50%", "padding": "0 .6em 0 0"}) for _ in range(2)]
         self.why = widgets.Select(description="Why", rows=6, layout={"width": "99%"},
                                   tooltip="choose a document: why it was found, and its text")  # fmt: skip
+        self.number = number_of(self.why)
         self.reasons = widgets.HTML()
         self.box = widgets.VBox([
             widgets.HBox([self.collection, self.open]), self.samples, widgets.HBox([self.question, self.go]),
-            widgets.HBox([self.left, self.right, self.k]), self.status, widgets.HBox(self.lists), self.why,
-            self.reasons,
+            widgets.HBox([self.left, self.right, self.k]), self.status, widgets.HBox(self.lists),
+            widgets.HBox([self.why, self.number]), self.reasons,
         ])  # fmt: skip
         self.open.on_click(lambda _: self._open())
         self.go.on_click(lambda _: self._search())
@@ -138,9 +140,7 @@ class Search:
             place.layout.width = "50%" if len(both) == 2 else "100%" if n == 0 else "0"
         documents = list(dict.fromkeys(doc_id for run in found.values() for doc_id in run))
         self._filling = True
-        # what is chosen already cannot be clicked: the first line stands for nothing
-        first = ("choose a document", "")
-        self.why.options = [first, *((shown.title(collection, d), d) for d in documents)]
+        self.why.options = offered("document", [(shown.title(collection, d), d) for d in documents])
         self.why.value, self._filling = "", False
         self.reasons.value = ""
         shared = (

@@ -101,7 +101,8 @@ def document(collection: Collection, doc_id: str, question: str) -> str:
 
 def table(rows: Sequence[Sequence[object]], head: Sequence[str], caption: str = "") -> str:
     """A table of texts and numbers."""
-    above = f"<caption>{escaped(caption)}</caption>" if caption else ""
+    style = "white-space:nowrap;text-align:left"
+    above = f'<caption style="{style}">{escaped(caption)}</caption>' if caption else ""
     heads = "".join(f'<th scope="col">{escaped(cell)}</th>' for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{escaped(c)}</td>" for c in row) + "</tr>" for row in rows)
     return f"<table>{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ragkit.explore import records, shown
+from ragkit.explore.choosing import number_of, numbered, numbers_of, offered
 from ragkit.types import Collection, RagkitError, ranking
 
 SHOWN = 10  # documents of each ranking
@@ -28,7 +29,7 @@ class Wins:
         self._reading = False  # while the lists are filled, nothing is compared
         self._collections: dict[tuple[str, str], Collection] = {}
         self._make()
-        self.runs.options = [(str(one), one) for one in made]
+        self.runs.options = numbered([(str(one), one) for one in made])
         self.status.value = shown.note("" if made else "no record found; make one: python -m ragkit sweep")
         if made:
             self.runs.value = tuple(made) if folders else (made[0],)
@@ -43,9 +44,11 @@ class Wins:
         self.plot, self.status, self.opened = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.questions = widgets.Select(description="Questions", rows=10, layout=wide,
                                         tooltip="sorted by difference; choose one to open it")  # fmt: skip
+        self.number, self.numbers = number_of(self.questions), numbers_of(self.runs)
         self.box = widgets.VBox([
-            self.runs, widgets.HBox([self.system, self.baseline, self.measure]), self.status, self.plot,
-            self.questions, self.opened,
+            widgets.HBox([self.runs, self.numbers]),
+            widgets.HBox([self.system, self.baseline, self.measure]), self.status, self.plot,
+            widgets.HBox([self.questions, self.number]), self.opened,
         ])  # fmt: skip
         self.runs.observe(lambda _: self._read(), "value")
         for control in (self.system, self.baseline, self.measure):
@@ -103,13 +106,10 @@ class Wins:
         self.plot.value = shown.bars(list(self.gained.values()), self.measure.value)
         asked = self.collection.queries if self.collection else {}
         self._reading = True
-        self.questions.options = [
-            ("choose a question", ""),  # what is chosen already cannot be clicked
-            *(
-                (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q)
-                for q, d in self.gained.items()
-            ),
+        lines = [
+            (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q) for q, d in self.gained.items()
         ]
+        self.questions.options = offered("question", lines)
         self.questions.value, self._reading = "", False
         self.opened.value = ""
 
