@@ -253,7 +253,7 @@ def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path:
     expect(questions.locator("option").nth(1)).to_contain_text("+")
     wins.get_by_label("Number", exact=True).focus()
     page.keyboard.press("ArrowUp")  # number 1
-    expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("rank in")
+    expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("grade")
     picture(wins, "wins", tmp_path)
 
 

@@ -24,7 +24,7 @@ def offered(what: str, items: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]
 def number_of(chooser: widgets.Select) -> widgets.BoundedIntText:
     """A field that chooses in a list of `offered` items: a number, or the arrow keys up and down."""
     field = widgets.BoundedIntText(
-        value=0, min=0, max=10**6, description="Number", layout={"width": "12em"},
+        value=0, min=0, max=10**6, description="Number", layout={"width": "12em", "flex": "0 0 auto"},
         tooltip=f"{chooser.description}: the number of an item; the arrow keys go up and down",
     )  # fmt: skip
 

@@ -69,12 +69,16 @@ class Judge:
             grade: widgets.Button(
                 description=shown.GRADES[grade],
                 tooltip=f"grade this document {grade}",
-                layout={"width": "auto"},
+                layout={"width": "auto", "flex": "0 0 auto"},
             )
             for grade in GRADES
         }
-        self.back = widgets.Button(description="Back", tooltip="the document before (key b)")
-        self.next = widgets.Button(description="Next", tooltip="the next document (key n)")
+        self.back = widgets.Button(
+            description="Back", tooltip="the document before (key b)", layout={"width": "6em"}
+        )
+        self.next = widgets.Button(
+            description="Next", tooltip="the next document (key n)", layout={"width": "6em"}
+        )
         self.status, self.asked, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.agreement = widgets.HTML()
         self.box = widgets.VBox([

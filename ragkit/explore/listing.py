@@ -26,7 +26,7 @@ class Runs:
         self.look()
 
     def _make(self) -> None:
-        wide = {"width": "99%"}
+        wide = {"width": "auto", "flex": "1 1 0", "min_width": "0"}  # a long line is cut, not the page
         self.notebook = widgets.Dropdown(description="Notebook", tooltip="runs of this notebook")
         self.collection = widgets.Dropdown(description="Collection", tooltip="runs on this collection")
         self.parameters = widgets.Text(description="Parameters", placeholder="precision=bf16 seed=1",

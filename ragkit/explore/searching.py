@@ -68,7 +68,7 @@ class Search:
                                         tooltip="documents in a list", layout={"width": "11em"})  # fmt: skip
         self.status = widgets.HTML()
         self.lists = [widgets.HTML(layout={"width": "50%", "padding": "0 .6em 0 0"}) for _ in range(2)]
-        self.why = widgets.Select(description="Why", rows=6, layout={"width": "99%"},
+        self.why = widgets.Select(description="Why", rows=6, layout=WIDE | {"min_width": "0"},
                                   tooltip="choose a document: why it was found, and its text")  # fmt: skip
         self.number = number_of(self.why)
         self.reasons = widgets.HTML()

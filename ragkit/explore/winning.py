@@ -35,7 +35,7 @@ class Wins:
             self.runs.value = tuple(made) if folders else (made[0],)
 
     def _make(self) -> None:
-        wide = {"width": "99%"}
+        wide = {"width": "auto", "flex": "1 1 0", "min_width": "0"}  # a long line is cut, not the page
         self.runs = widgets.SelectMultiple(description="Runs", rows=5, layout=wide,
                                            tooltip="one run, or several of one collection")  # fmt: skip
         self.system = widgets.Dropdown(description="System", tooltip="whose wins and losses", layout=wide)
@@ -131,14 +131,16 @@ class Wins:
             for n in range(min(SHOWN, max(map(len, ranked))))
         ]
         places = [
-            [grade, line(d), *(r.index(d) + 1 if d in r else "not found" for r in ranked)]
+            [grade, line(d), *(r.index(d) + 1 if d in r else "not found" for r in ranked if rows)]
             for d, grade in sorted(judged.items(), key=lambda item: (-item[1], item[0]))
         ]
         lists = shown.table(rows, ["rank", *names], "Both rankings, [grade] (? not judged)")
         self.opened.value = (
             f"<p>{shown.heading(text)}</p>"
             + (lists if rows else shown.note("This record holds no rankings; run its notebook to have them."))
-            + shown.table(places, ["grade", "document", *(f"rank in {n}" for n in names)], "Judged documents")
+            + shown.table(
+                places, ["grade", "document", *(f"rank in {n}" for n in names if rows)], "Judged documents"
+            )
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
