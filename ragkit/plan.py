@@ -55,7 +55,7 @@ def plan(
     root: Path = CHECKOUT,
     cwd: Path | None = None,
 ) -> list[Planned]:
-    """The runs of the notebooks `names` (none: all numbered ones but the findings) over the grid `given`.
+    """The runs of the notebooks `names` (none: all numbered ones but 00_ and 90_) over the grid `given`.
 
     `given` maps a parameter to its values as written, separated by commas. Raises RagkitError
     before anything runs for what is misspelt, of the wrong type or not to be had.
@@ -102,7 +102,10 @@ def single(notebook: keys.Notebook, given: dict[str, Any], root: Path, cwd: Path
 def _select(names: Sequence[str], root: Path, cwd: Path) -> list[Path]:
     every = sorted((root / "notebooks").glob("*.ipynb"))
     if not names:
-        return [path for path in every if path.name[0].isdigit() and path.stem != FINDINGS]
+        # 00_start_here is an entrance: it measures nothing
+        return [
+            p for p in every if p.name[0].isdigit() and not p.name.startswith("00") and p.stem != FINDINGS
+        ]
     selected = []
     for name in names:
         path = (cwd / name).resolve()

@@ -219,6 +219,7 @@ def test_a_parameter_that_only_some_notebooks_have_is_refused_with_their_names(p
 def test_notebooks_that_are_not_there_are_refused(project: Path) -> None:
     write_notebook(project / "notebooks" / "11_also.ipynb", [("code", "", ["parameters"])])
     write_notebook(project / "notebooks" / "90_findings.ipynb", [("code", "records = 'x'", ["parameters"])])
+    write_notebook(project / "notebooks" / "00_start.ipynb", [("code", "", ["parameters"])])  # no experiment
     assert [run.notebook.stem for run in plan.plan([], {}, project, project)] == ["10_alpha", "11_also"]
     with pytest.raises(RagkitError, match="no notebook '10_alhpa' in notebooks/; did you mean 10_alpha"):
         plan.plan(["10_alhpa"], {}, project, project)

@@ -1,0 +1,242 @@
+"""The judging widget: one's own documents and questions, pooled from several systems, graded by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from ragkit import formats
+from ragkit.explore import shown
+from ragkit.explore.engine import Engine, start
+from ragkit.explore.judgments import GRADES, Judgments, agreement, pool
+from ragkit.models import embedded
+from ragkit.types import RagkitError, System
+
+DEPTH = 10  # documents that each system brings into the pool of a question
+WIDE = {"width": "auto", "flex": "1 1 auto"}
+
+
+class Judge:
+    """Judge documents of a folder, question by question; every grade is saved at once.
+
+    The box "Keys" takes 0, 1, 2 for grades, n and b for the next document and the one before, q for the
+    next question; deleting a letter goes back to the document it was typed for. `name`: who judges.
+    `encoder` "": the pools are BM25's alone.
+    """
+
+    def __init__(
+        self,
+        folder: str = "",
+        systems: Mapping[str, System] | None = None,
+        name: str = "me",
+        split: str = "test",
+        encoder: str = embedded.NAME,
+    ) -> None:
+        self._systems, self._split, self._encoder = systems, split, encoder
+        self.engine: Engine | None = None
+        self.judgments: Judgments | None = None
+        self.pools: dict[str, list[str]] = {}
+        self.place = 0  # of the document shown, in the pool of its question
+        self._filling = False
+        self._typed = ""  # what of the keys has been done
+        self._make()
+        self.folder.value, self.name.value = folder, name
+        if folder:
+            self._open()
+        else:
+            self._say("Name a folder of Markdown, text or HTML files, then Open.")
+
+    def _make(self) -> None:
+        self.folder = widgets.Text(description="Folder", placeholder="/path/to/documents", layout=WIDE,
+                                   tooltip="a folder of Markdown, text or HTML files")  # fmt: skip
+        self.name = widgets.Text(description="Your name", tooltip="who judges: names the file of judgments",
+                                 layout={"width": "16em"})  # fmt: skip
+        self.open = widgets.Button(description="Open", tooltip="read the folder, and what is judged in it")
+        self.new = widgets.Text(description="New", placeholder="a new question, then Enter",
+                                tooltip="a new question; Enter or Add adds it", layout=WIDE,
+                                continuous_update=False)  # fmt: skip
+        self.add = widgets.Button(description="Add", tooltip="add this question")
+        self.question = widgets.Dropdown(description="Question", tooltip="the question that is judged",
+                                         layout={"width": "99%"})  # fmt: skip
+        self.keys = widgets.Text(description="Keys", placeholder="0 1 2 · n next · b back · q question",
+                                 tooltip="type 0, 1 or 2 to grade, n next, b back, q next question",
+                                 layout={"width": "24em"})  # fmt: skip
+        self.grades = {
+            grade: widgets.Button(
+                description=shown.GRADES[grade],
+                tooltip=f"grade this document {grade}",
+                layout={"width": "auto", "flex": "0 0 auto"},
+            )
+            for grade in GRADES
+        }
+        self.back = widgets.Button(
+            description="Back", tooltip="the document before (key b)", layout={"width": "6em"}
+        )
+        self.next = widgets.Button(
+            description="Next", tooltip="the next document (key n)", layout={"width": "6em"}
+        )
+        self.status, self.asked, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.agreement = widgets.HTML()
+        self.box = widgets.VBox([
+            widgets.HBox([self.folder, self.name, self.open]), widgets.HBox([self.new, self.add]),
+            self.question, self.asked, widgets.HBox([self.keys, *self.grades.values(), self.back, self.next]),
+            self.status, self.text, self.agreement,
+        ])  # fmt: skip
+        self.open.on_click(lambda _: self._open())
+        self.add.on_click(lambda _: self._add())
+        self.new.observe(lambda _: self._add(), "value")
+        self.question.observe(lambda _: self._show(first=True), "value")
+        self.keys.observe(self._key, "value")
+        for grade, button in self.grades.items():
+            button.on_click(partial(self._clicked, lambda grade=grade: self._grade(grade)))
+        self.back.on_click(partial(self._clicked, lambda: self._step(-1)))
+        self.next.on_click(partial(self._clicked, lambda: self._step(1)))
+
+    def _clicked(self, action: Any, _: Any) -> None:
+        action()
+        self.keys.focus()  # on a button, Jupyter would take two zeros for "restart the kernel"
+
+    def _say(self, text: str) -> None:
+        self.status.value = shown.note(text)
+
+    def _open(self) -> None:
+        name = self.folder.value.strip()
+        self.engine = self.judgments = None
+        self.pools, self.question.options, self.text.value = {}, (), ""
+        self._say(f"opening {name}: reading, indexing, encoding what is new ...")
+        try:
+            where = formats.folder(name)
+            if where is None or formats.BUILT_IN in where.parents:
+                raise RagkitError(f"{name} is no folder of your own; built-in collections are judged already")
+            self.judgments = Judgments(Path(where), self._split, self.name.value.strip())
+            self.engine = start(str(where), self._encoder)
+            self.engine.systems = dict(self._systems or self.engine.systems)
+        except RagkitError as error:
+            self.judgments = None
+            self._say(f"not opened: {error}")
+            return
+        self._say(f"{len(self.engine.collection.corpus):,} documents; add a question to judge")
+        self._offer(next((q for q in self.judgments.queries if self._left(q)), None))
+
+    def _left(self, query_id: str) -> int:
+        """How many documents of a question wait for this person."""
+        assert self.judgments
+        judged = self.judgments.mine.get(query_id, {})
+        return sum(doc_id not in judged for doc_id in self._pool(query_id))
+
+    def _pool(self, query_id: str) -> list[str]:
+        assert self.engine
+        assert self.judgments
+        if query_id not in self.pools:
+            text = self.judgments.queries[query_id]
+            runs = [{query_id: self.engine.search(text, name, DEPTH)} for name in self.engine.systems]
+            self.pools[query_id] = pool(runs, query_id, DEPTH)
+        return self.pools[query_id]
+
+    def _offer(self, query_id: str | None) -> None:
+        """List the questions, and show one of them."""
+        assert self.judgments
+        queries = self.judgments.queries
+        self._filling = True  # what a list chooses while it is filled is nobody's wish
+        self.question.options = [(f"{q}: {' '.join(text.split())[:150]}", q) for q, text in queries.items()]
+        self.question.value = query_id or next(iter(queries), None)
+        self._filling = False
+        self._show(first=True)
+
+    def _add(self) -> None:
+        if self.judgments is None or not self.new.value.strip():
+            return
+        try:
+            query_id = self.judgments.add(self.new.value)
+        except RagkitError as error:
+            self._say(str(error))
+            return
+        self.new.value = ""
+        self._offer(query_id)
+        self.keys.focus()
+
+    def _key(self, change: Any) -> None:
+        """Only what was added to the box is new: it is never cleared from here, so no key is lost."""
+        text, before = str(change["new"]), self._typed
+        self._typed = text
+        if text.startswith(before):
+            for key in text[len(before) :]:
+                if key in "012":
+                    self._grade(int(key))
+                elif key in "nNbB":
+                    self._step(1 if key in "nN" else -1)
+                elif key in "qQ":
+                    self._next_question()
+        elif before == text + before[-1] and before[-1] in "012nN":
+            self._step(-1)
+
+    def _grade(self, grade: int) -> None:
+        doc_id = self._document()
+        if self.judgments is None or doc_id is None:
+            self._say("nothing to grade: choose the next question (key q), or add one")
+            return
+        try:
+            self.judgments.grade(str(self.question.value), doc_id, grade)
+        except RagkitError as error:
+            self._say(f"not saved: {error}")
+            return
+        self._step(1)
+
+    def _document(self) -> str | None:
+        if self.judgments is None or self.question.value is None:
+            return None
+        documents = self._pool(str(self.question.value))
+        return documents[self.place] if self.place < len(documents) else None
+
+    def _step(self, by: int) -> None:
+        if self.judgments is not None and self.question.value is not None:
+            self.place = min(max(0, self.place + by), len(self._pool(str(self.question.value))))
+            self._show()
+
+    def _next_question(self) -> None:
+        if self.judgments is not None and self.judgments.queries:
+            names = list(self.judgments.queries)
+            at = names.index(str(self.question.value)) + 1
+            self.question.value = next(
+                (q for q in names[at:] + names[:at] if self._left(q)), names[at % len(names)]
+            )
+
+    def _show(self, first: bool = False) -> None:
+        """The document at `place`; with `first` the first one of the question that is not judged."""
+        if self._filling:
+            return
+        if self.judgments is None or self.engine is None or self.question.value is None:
+            self.asked.value = self.text.value = ""
+            return
+        query_id = str(self.question.value)
+        documents, judged = self._pool(query_id), self.judgments.mine.get(query_id, {})
+        if first:
+            waiting = (n for n, d in enumerate(documents) if d not in judged)
+            self.place = next(waiting, len(documents))
+        text = self.judgments.queries[query_id]
+        self.asked.value = shown.heading(text)
+        done = sum(doc_id in judged for doc_id in documents)
+        questions = sum(not self._left(q) for q in self.judgments.queries if q in self.pools)
+        saved = f"{done} of {len(documents)} judged, saved in judgments/{self.judgments.name}.tsv"
+        doc_id = self._document()
+        if doc_id is None:
+            what = "all judged" if done == len(documents) else "the end of the list"
+            self.text.value = ""
+            self._say(f"{query_id}: {what}; {saved}; {questions} questions done. Key q: the next question.")
+        else:
+            grade = f", graded {judged[doc_id]}" if doc_id in judged else ""
+            self.text.value = shown.document(self.engine.collection, doc_id, text)
+            self._say(f"{query_id}, document {self.place + 1} of {len(documents)}{grade}; {saved}")
+        for value, button in self.grades.items():
+            button.button_style = "info" if doc_id is not None and judged.get(doc_id) == value else ""
+        rows = [(a, b, n, alike, f"{value:.2f}" if value == value else "not defined")
+                for a, b, n, alike, value in agreement(self.judgments.all)]  # fmt: skip
+        head = ["one", "the other", "both judged", "alike", "Cohen's kappa"]
+        self.agreement.value = shown.table(rows, head, "Agreement") if rows else ""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.box._repr_mimebundle_(**kwargs)

@@ -1,0 +1,171 @@
+"""Recorded runs: which there are, what they measured, and how two systems differ, question by question."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ragkit import data, record
+from ragkit.explore.engine import open_collection
+from ragkit.formats import BUILT_IN
+from ragkit.types import Collection, RagkitError, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDERS = (BUILT_IN / "runs", BUILT_IN / "published")  # one's own, and the repository's
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A recorded run as run.json tells of it; its tables are read when they are asked for."""
+
+    folder: Path
+    run: dict[str, Any]
+
+    @property
+    def notebook(self) -> str:
+        return str(self.run["notebook"])
+
+    @property
+    def collection(self) -> str:
+        return Path(str(self.run["outcome"].get("collection", ""))).name
+
+    @property
+    def parameters(self) -> str:
+        """Those that are not the defaults, as they are given with -p."""
+        return ", ".join(f"{name}={value}" for name, value in self.run.get("changed", {}).items())
+
+    @property
+    def executed(self) -> Path:
+        """The notebook with its outputs: beside the record, or of a published one in notebooks/."""
+        own = self.folder / "notebook.ipynb"
+        return own if own.is_file() else BUILT_IN.parent / "notebooks" / f"{self.notebook}.ipynb"
+
+    def __str__(self) -> str:
+        where = "published" if self.folder.parent.name == "published" else str(self.run["started"])[:16]
+        return " · ".join(filter(None, [self.notebook, self.collection, self.parameters, where]))
+
+
+def found(folders: Sequence[Path] = FOLDERS) -> list[Made]:
+    """Every whole record that holds results below `folders`: by notebook, the newest first."""
+    made = []
+    for path in (p for folder in folders for p in Path(folder).rglob("run.json")):
+        if path.parent.name.startswith(".") or not (path.parent / "results.parquet").is_file():
+            continue
+        try:
+            made.append(Made(path.parent, json.loads(path.read_text(encoding="utf-8"))))
+        except ValueError:
+            continue  # a sweep is at work, or was killed: the next look shows it whole
+    newest_first = sorted(made, key=lambda one: str(one.run["started"]), reverse=True)
+    return sorted(newest_first, key=lambda one: one.notebook)
+
+
+def chosen(made: Sequence[Made], notebook: str, collection: str, parameters: str) -> list[Made]:
+    """Those of a notebook, of a collection and with these words among their parameters; "" is any."""
+    words = parameters.replace(",", " ").split()
+
+    def said(one: Made) -> str:
+        return " ".join(f"{name}={value}" for name, value in one.run["parameters"].items())
+
+    return [
+        one
+        for one in made
+        if notebook in ("", one.notebook)
+        and collection in ("", one.collection)
+        and all(word in said(one) for word in words)
+    ]
+
+
+def compared(made: Sequence[Made]) -> list[tuple[str, ...]]:
+    """A row a system and run: run, system, measure, value, difference, interval, p, verdict."""
+    rows: list[tuple[str, ...]] = []
+    for one in made:
+        for row in record.read(one.folder).primary.to_dict("records"):
+            has = row["difference"] == row["difference"]
+            cells = (f"{row['value']:.3f}", f"{row['difference']:+.3f}" if has else "",
+                     f"{row['low']:+.3f} to {row['high']:+.3f}" if has else "",
+                     f"{row['p_holm']:.4f}" if has else "")  # fmt: skip
+            rows.append((str(one), row["system"], row["measure"], *cells, str(row["verdict"])))
+    return rows
+
+
+def per_query(made: Sequence[Made]) -> pd.DataFrame:
+    """The values of all systems of these runs: columns system, query_id, measure, value.
+
+    With several runs a system is named after its run too. Raises RagkitError for runs of different
+    collections or splits: their questions are not the same.
+    """
+    import pandas as pd
+
+    asked = {(one.run["outcome"]["collection"], one.run["outcome"]["split"]) for one in made}
+    if len(asked) != 1:
+        told = "; ".join(sorted(f"{Path(c).name}, {split}" for c, split in asked)) or "none"
+        raise RagkitError(f"wins: runs of one collection and split can be compared; found {told}")
+    tables = []
+    for one in made:
+        table = pd.read_parquet(one.folder / "per_query.parquet")
+        if len(made) > 1:
+            table["system"] = [f"{one}: {system}" for system in table["system"]]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def differences(values: pd.DataFrame, system: str, baseline: str, measure: str) -> dict[str, float]:
+    """query_id -> value of the system minus that of the baseline, largest first; of questions both have."""
+    rows = values[values["measure"] == measure]
+    ours, theirs = (
+        dict(zip(part["query_id"], part["value"], strict=True))
+        for part in (rows[rows["system"] == system], rows[rows["system"] == baseline])
+    )
+    gained = {q: float(value - theirs[q]) for q, value in ours.items() if q in theirs}
+    return dict(sorted(gained.items(), key=lambda item: (-item[1], item[0])))
+
+
+def rankings(made: Sequence[Made]) -> dict[str, Run]:
+    """system -> its run, named as in `per_query`. Nothing of records without rankings.
+
+    Published records hold none; those of the same run in data/runs, where it was made here, do.
+    """
+    import pandas as pd
+
+    held: dict[str, Run] = {}
+    for one in made:
+        places = [one.folder, FOLDERS[0] / one.notebook / str(one.run["key"])[:16]]
+        files = [p / "rankings.parquet" for p in places if (p / "rankings.parquet").is_file()]
+        if not files:
+            continue
+        table = pd.read_parquet(files[0])
+        columns = (table[name] for name in ("system", "query_id", "doc_id", "score"))
+        for system, query_id, doc_id, score in zip(*columns, strict=True):
+            name = f"{one}: {system}" if len(made) > 1 else system
+            held.setdefault(name, {}).setdefault(query_id, {})[doc_id] = float(score)
+    return held
+
+
+def asked(made: Made) -> Collection:
+    """The collection of a run, with the questions that it asked, rewordings among them."""
+    outcome = made.run["outcome"]
+    held = open_collection(str(outcome["collection"]), str(outcome["split"]))
+    try:
+        reworded = data.variants(held)
+    except RagkitError:
+        return held
+    return replace(held, queries=held.queries | reworded.queries, qrels=held.qrels | reworded.qrels)
+
+
+def address(path: Path) -> str:
+    """Where the Jupyter server of this kernel shows a file; "" where no server does."""
+    from jupyter_server.serverapp import list_running_servers
+
+    for server in list_running_servers():
+        root = Path(server["root_dir"])
+        if server["pid"] == os.getppid() and path.resolve().is_relative_to(root.resolve()):
+            inside = path.resolve().relative_to(root.resolve()).as_posix()
+            return f"{server['base_url']}lab/tree/{quote(inside)}"
+    return ""

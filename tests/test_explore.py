@@ -1,0 +1,491 @@
+"""What is searched and why it was found, how it is shown, and what judging leaves in a folder."""
+
+import json
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ragkit import data
+from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
+from ragkit.types import Collection, RagkitError, Run, ranking
+from tests.toy import CORPUS, QUERIES, BagOfLetters
+
+NASTY = (
+    "<script>alert(1)</script> <img src=x onerror=alert(2)> &lt;b&gt; [click](javascript:alert(3)) "
+    "<a href='javascript:alert(4)'>here</a> **bold** $\\href{javascript:alert(5)}{x}$ \" onload=\"alert(6)"
+)
+
+
+def collection(corpus: dict[str, str] = CORPUS, queries: dict[str, str] = QUERIES) -> Collection:
+    return Collection(name="toy", split="test", context="", corpus=corpus, queries=queries, qrels={})
+
+
+def toy(corpus: dict[str, str] = CORPUS) -> engine.Engine:
+    return engine.Engine(collection(corpus), BagOfLetters())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in {"cat": "The cat sleeps", "dog": "A dog barks", "both": "cat and dog sleep"}.items():
+        (tmp_path / f"{name}.md").write_text(f"# About {name}\n\n{text}\n")
+    return tmp_path
+
+
+# --- engine -----------------------------------------------------------------------------------------
+
+
+def test_the_words_of_a_question_add_up_to_the_score_of_bm25() -> None:
+    made = toy()
+    score = made.search("the warm cat, the warm mat", "bm25", 10)["cat"]
+    terms = made.terms("the warm cat, the warm mat", "cat")
+    assert sum(terms.values()) == pytest.approx(score, rel=1e-6)
+    assert next(iter(terms)) == "warm"  # said twice
+    assert "the" not in terms  # a stop word counts nothing
+
+
+def test_words_of_one_stem_stand_together_and_a_word_that_is_not_there_adds_nothing() -> None:
+    assert toy().terms("sleeps sleeping zymurgy", "dog") == {"sleeping, sleeps": 0.0, "zymurgy": 0.0}
+
+
+def test_the_hybrid_is_the_sum_of_both_parts() -> None:
+    made = toy()
+    found = made.search("fish in cold water", "hybrid", 2)
+    assert next(iter(found)) == "fish"
+    assert found["fish"] == 1.0  # the best of both
+
+
+def test_a_question_without_words_finds_nothing_and_an_unknown_system_is_refused() -> None:
+    assert toy().search("  ", "bm25", 10) == {}
+    with pytest.raises(RagkitError, match="expected one of bm25, dense, hybrid"):
+        toy().search("cat", "colbert", 10)
+
+
+def test_the_best_sentence_is_the_nearest_one_of_the_nearest_passage() -> None:
+    made = toy({"a": "Zzz zzz. The cat sat. Qqq.", "empty": ""})
+    sentence, cosine = made.best_sentence("the cat sat", "a") or ("", 0.0)
+    assert sentence == "The cat sat."
+    assert cosine == pytest.approx(1.0)
+    assert made.best_sentence("cat", "empty") is None
+    assert engine.Engine(collection(), None).best_sentence("cat", "cat") is None
+
+
+def test_matches_are_words_of_the_same_stem_but_no_stop_words() -> None:
+    text = "The CATS slept; a cat-copy, category"
+    assert [text[a:b] for a, b in engine.matches(text, "the cat")] == ["CATS", "cat"]
+    assert engine.matches(text, "the of") == []
+    assert engine.matches("", "cat") == []
+
+
+def test_a_snippet_is_the_first_stretch_with_most_different_words() -> None:
+    text = "cat cat cat one two three four five six cat dog seven eight nine ten"
+    start, end = engine.snippet(text, "cat dog", words=6)
+    assert "cat dog" in text[start:end]
+    assert len(text[start:end].split()) == 6
+    assert engine.snippet("short", "cat", words=6) == (0, 5)
+    start, end = engine.snippet(text, "nothing of it", words=6)
+    assert text[start:end] == "cat cat cat one two three"
+
+
+def test_moves_are_told_in_words() -> None:
+    said = engine.moves(["a", "b", "c", "d"], ["c", "b", "a", "x"])
+    assert said == {"a": "up 2", "b": "same place", "c": "down 2", "d": "only here"}
+
+
+# --- what is shown ----------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """The tags and attributes that a browser would see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_nothing_that_a_document_says_becomes_a_tag_or_an_attribute() -> None:
+    held = collection({NASTY: f"{NASTY}\n{NASTY}"}, {NASTY: NASTY})
+    held.documents[NASTY] = {"title": NASTY, "date": NASTY, "status": NASTY}
+    pages = [
+        shown.results(held, NASTY, NASTY, {NASTY: 1.0}, [NASTY]),
+        shown.document(held, NASTY, "alert script href"),
+        shown.nearest((NASTY, 0.5)),
+        shown.terms_table({NASTY: 1.0}),
+        shown.note(NASTY),
+        shown.heading(NASTY),
+        shown.marked(NASTY, "script alert onerror img lt"),
+    ]
+    allowed = {"section", "h4", "ol", "li", "b", "br", "span", "mark", "div", "p", "blockquote", "table",
+               "caption", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
+    for page in pages:
+        seen = Tags(page)
+        assert seen.tags <= allowed
+        assert seen.attributes <= {"style", "role", "aria-label", "aria-live", "tabindex", "scope"}
+        assert "<script>alert(1)</script>" in " ".join(seen.text.split())
+
+
+def test_matching_words_are_marked_and_the_judged_grade_is_said() -> None:
+    held = collection()
+    held.qrels["q-cat"] = {"cat": 2}
+    page = shown.results(held, QUERIES["q-cat"], "bm25", {"cat": 1.5, "dog": 1.0}, ["dog", "cat"])
+    assert "<mark>cat</mark> <mark>sleeps</mark>" in page
+    assert "score 1.500 · up 1 · judged 2" in page
+    assert "nothing found" in shown.results(held, "x", "bm25", {}, None)
+
+
+# --- the search widget ------------------------------------------------------------------------------
+
+
+def test_a_search_shows_two_lists_and_explains_what_is_chosen() -> None:
+    found = search(collection(), {"one": lambda q: {"q": {"cat": 2.0, "dog": 1.0}},
+                                  "two": lambda q: {"q": {"dog": 1.0}}}, encoder="")  # fmt: skip
+    found.question.value = "a dog barks"
+    assert found.found == {"one": {"cat": 2.0, "dog": 1.0}, "two": {"dog": 1.0}}
+    assert "up 1" in found.lists[1].value
+    assert "2 documents" in found.status.value
+    assert "1 in both lists" in found.status.value
+    found.why.value = "dog"
+    assert "<mark>dog</mark>" in found.reasons.value
+    assert "BM25: what each word adds" in found.reasons.value
+    found.right.value = "none"
+    assert list(found.found) == ["one"]
+    assert found.lists[1].value == ""
+    found.question.value = ""
+    assert found.lists[0].value == ""
+    assert found.why.options == ()
+
+
+def test_a_folder_is_opened_by_its_name_and_one_that_is_not_there_is_told(folder: Path) -> None:
+    found = search(str(folder), encoder="")
+    assert "3 documents" in found.status.value
+    found.question.value = "barking"
+    assert list(found.found["bm25"]) == ["dog.md"]
+    found.collection.value = "larkfeld"
+    found.open.click()
+    assert "Did you mean larkfield?" in found.status.value
+    found.go.click()  # what was open before still is
+    assert list(found.found["bm25"]) == ["dog.md"]
+
+
+def test_a_question_of_the_collection_can_be_taken() -> None:
+    found = search(collection(), encoder="")
+    found.samples.value = QUERIES["q-dog"]
+    assert found.question.value == QUERIES["q-dog"]
+    assert list(found.found["bm25"]) == ["dog"]
+
+
+def test_every_control_has_a_description_and_a_tooltip(folder: Path) -> None:
+    for panel in (
+        search(collection(), encoder=""),
+        judge(str(folder), encoder=""),
+        wins([folder]),
+        runs([folder]),
+    ):
+        controls = [w for w in vars(panel).values() if hasattr(w, "description") and hasattr(w, "tooltip")]
+        controls = [w for w in controls if type(w).__name__ != "HTML"]
+        assert len(controls) >= 5
+        assert all(w.description and w.tooltip for w in controls)
+
+
+# --- judgments --------------------------------------------------------------------------------------
+
+
+def test_judging_leaves_a_collection_that_can_be_loaded(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    first, second = made.add("who sleeps?"), made.add("who  barks?")
+    assert (first, second) == ("q1", "q2")
+    assert made.add("who barks?") == "q2"  # it is there already
+    made.grade("q1", "cat.md", 2)
+    made.grade("q1", "dog.md", 0)
+    made.grade("q1", "cat.md", 1)  # a second thought
+    loaded = data.load(str(folder))
+    assert loaded.queries == {"q1": "who sleeps?", "q2": "who barks?"}
+    assert loaded.qrels["q1"] == {"cat.md": 1, "dog.md": 0}
+    assert not list(folder.rglob(".*"))  # nothing half-written stays
+    again = judgments.Judgments(folder)
+    assert again.mine == made.mine
+    assert again.queries == made.queries
+
+
+def test_questions_go_behind_those_that_are_there_and_keep_their_ids(folder: Path) -> None:
+    (folder / "queries.jsonl").write_text('{"_id": "q2", "text": "old", "metadata": {"split": "dev"}}')
+    made = judgments.Judgments(folder)
+    assert made.queries == {}  # of another split
+    assert made.add("new") == "q3"
+    rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
+    assert [(row["_id"], row["metadata"]["split"]) for row in rows] == [("q2", "dev"), ("q3", "test")]
+
+
+def test_judgments_that_were_not_made_here_are_never_replaced(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.add("who sleeps?")
+    (folder / "qrels").mkdir()
+    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(official)
+    with pytest.raises(RagkitError, match=r"1 judgments that were not made here.*before\.tsv"):
+        judgments.Judgments(folder)
+    (folder / "judgments").mkdir()
+    (folder / "judgments" / "before.tsv").write_text(official)
+    assert judgments.Judgments(folder).all["before"] == {"q1": {"cat.md": 1}}
+
+
+def test_a_document_that_has_gone_leaves_the_qrels_and_stays_in_the_judgments(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who?"), "cat.md", 2)
+    made.grade("q1", "dog.md", 1)
+    (folder / "cat.md").unlink()
+    assert judgments.Judgments(folder).mine == {"q1": {"cat.md": 2, "dog.md": 1}}
+    assert data.load(str(folder)).qrels == {"q1": {"dog.md": 1}}
+
+
+def test_two_people_at_once_lose_nothing_and_the_doubtful_grade_is_the_lower(folder: Path) -> None:
+    ada, bob = judgments.Judgments(folder, name="ada"), judgments.Judgments(folder, name="bob")
+    query_id = ada.add("who sleeps?")
+    ada.grade(query_id, "cat.md", 2)
+    with pytest.raises(RagkitError, match="known question"):
+        bob.grade("q9", "cat.md", 1)
+    bob.queries = judgments.Judgments(folder, name="bob").queries
+    bob.grade(query_id, "cat.md", 1)
+    bob.grade(query_id, "both.md", 0)
+    ada.grade(query_id, "both.md", 1)
+    assert data.load(str(folder)).qrels == {"q1": {"cat.md": 1, "both.md": 0}}
+
+
+@pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b"])
+def test_a_name_that_is_no_file_name_is_refused(folder: Path, name: str) -> None:
+    with pytest.raises(RagkitError, match="expected letters"):
+        judgments.Judgments(folder, name=name)
+
+
+def test_a_broken_line_of_judgments_is_named(folder: Path) -> None:
+    (folder / "judgments").mkdir()
+    (folder / "judgments" / "me.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tcat.md\tgood\n")
+    with pytest.raises(RagkitError, match=r"me\.tsv, line 2: found 'q1\\tcat\.md\\tgood'"):
+        judgments.Judgments(folder)
+
+
+def test_a_pool_holds_the_first_of_every_run_in_an_order_of_its_own() -> None:
+    runs: list[Run] = [{"q": {"a": 3.0, "b": 2.0, "c": 1.0}}, {"q": {"d": 2.0, "a": 1.0}}, {}]
+    pooled = judgments.pool(runs, "q", 2)
+    assert sorted(pooled) == ["a", "b", "d"]  # c is third
+    assert judgments.pool(runs[::-1], "q", 2) == pooled
+    wide: list[Run] = [{q: {f"d{n}": float(-n) for n in range(10)} for q in ("q", "p")}]
+    orders = {tuple(judgments.pool(wide, q, 10)) for q in ("q", "p")}
+    assert (
+        len(orders | {tuple(ranking(wide[0]["q"]))}) == 3
+    )  # neither the ranking's, nor that of another question
+
+
+def test_kappa_is_cohens() -> None:
+    # a: 0 0 1 2, b: 0 1 1 2. Alike 3 of 4; by chance (2*1 + 1*2 + 1*1) / 16 = 5/16: (12 - 5) / (16 - 5)
+    one = {"q": {"a": 0, "b": 0, "c": 1}, "p": {"a": 2, "x": 1}}
+    other = {"q": {"a": 0, "b": 1, "c": 1}, "p": {"a": 2, "y": 0}}
+    value, n, alike = judgments.kappa(one, other)
+    assert value == pytest.approx(7 / 11)
+    assert (n, alike) == (4, 3)
+    assert math.isnan(judgments.kappa(one, {})[0])
+    assert math.isnan(judgments.kappa({"q": {"a": 1}}, {"q": {"a": 1}})[0])  # always the same grade
+    assert judgments.agreement({"b": other, "a": one, "c": {}}) == [("a", "b", 4, 3, value)]
+
+
+# --- the judging widget -----------------------------------------------------------------------------
+
+
+def grades(folder: Path, name: str = "me") -> list[str]:
+    """The lines of a person's judgments as they lie on the disk."""
+    path = folder / "judgments" / f"{name}.tsv"
+    return path.read_text().splitlines()[1:] if path.is_file() else []
+
+
+def test_grades_are_typed_and_saved_at_every_key(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who sleeps, cat or dog?"
+    pool = panel.pools["q1"]
+    assert len(pool) == 3
+    panel.keys.value = "2"
+    assert grades(folder) == [f"q1\t{pool[0]}\t2"]
+    panel.keys.value = "20"
+    assert grades(folder) == [f"q1\t{pool[0]}\t2", f"q1\t{pool[1]}\t0"]
+    panel.keys.value = "20b1"  # back to the second, and another grade; two keys in one message
+    assert grades(folder) == [f"q1\t{pool[0]}\t2", f"q1\t{pool[1]}\t1"]
+    panel.keys.value = "20b"  # a letter deleted: back to the document it graded
+    panel.keys.value = "20b0"
+    assert grades(folder)[1] == f"q1\t{pool[1]}\t0"
+    panel.keys.value = "20b01"
+    panel.keys.value = "20b012"  # nothing left: no grade is given to anything
+    assert len(grades(folder)) == 3
+    assert "nothing to grade" in panel.status.value
+    panel.keys.value = ""
+    assert len(grades(folder)) == 3
+
+
+def test_grades_are_clicked_and_judging_goes_on_where_it_ended(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "cat or dog?"
+    panel.new.value = "who barks?"
+    assert panel.question.value == "q2"
+    panel.grades[2].click()
+    assert grades(folder) == ["q2\tdog.md\t2"]
+    assert "all judged; 1 of 1 judged" in panel.status.value
+    panel.keys.value = "q"
+    assert panel.question.value == "q1"
+    panel.grades[1].click()
+    panel.next.click()
+    again = judge(str(folder), encoder="")
+    assert again.question.value == "q1"
+    assert again.place == 1  # the first document was judged
+    assert "1 of 3 judged" in again.status.value
+
+
+def test_two_names_see_their_agreement(folder: Path) -> None:
+    for name, typed in (("ada", "012"), ("bob", "022")):
+        panel = judge(str(folder), name=name, encoder="")
+        panel.new.value = "cat or dog?"
+        panel.question.value = "q1"
+        panel.keys.value = typed
+    # alike 2 of 3; by chance (1*1 + 1*0 + 1*2) / 9: (6 - 3) / (9 - 3) = 0.5
+    assert "<td>ada</td><td>bob</td><td>3</td><td>2</td><td>0.50</td>" in panel.agreement.value
+
+
+def test_what_cannot_be_judged_is_told(folder: Path, tmp_path: Path) -> None:
+    panel = judge(encoder="")
+    assert "Name a folder" in panel.status.value
+    panel.keys.value = "2"
+    panel.new.value = "nobody hears this"
+    for name in ("larkfield", "nowhere at all", ""):
+        panel.folder.value = name
+        panel.open.click()
+        assert "not opened" in panel.status.value
+    assert grades(folder) == []
+
+
+def test_systems_of_ones_own_make_the_pool(folder: Path) -> None:
+    panel = judge(str(folder), {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
+    panel.new.value = "anything"
+    assert panel.pools["q1"] == ["dog.md"]
+
+
+def test_a_document_full_of_markup_is_shown_as_text(folder: Path) -> None:
+    (folder / "nasty.md").write_text(f"# <b>Bold</b> title\n\n{NASTY}\n")
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "<i>alert script</i>"
+    for page in (panel.text.value, panel.asked.value, panel.status.value):
+        assert not Tags(page).tags & {"script", "img", "a", "i"}
+    assert "<script>alert(1)</script>" in Tags(panel.text.value).text
+
+
+# --- recorded runs ----------------------------------------------------------------------------------
+
+
+def a_record(folder: Path, system: str, values: dict[str, float], changed: dict[str, object]) -> Path:
+    """A finished run of 12_toy: a baseline that is always 0.5, and a system with these values."""
+    folder.mkdir(parents=True)
+    rows = [
+        (name, q, "nDCG@10", v) for q, value in values.items() for name, v in (("base", 0.5), (system, value))
+    ]
+    pd.DataFrame(rows, columns=["system", "query_id", "measure", "value"]).to_parquet(
+        folder / "per_query.parquet"
+    )
+    nan = float("nan")
+    results = [("base", 0.5, nan, nan, nan, nan, "baseline"), (system, 0.6, 0.1, 0.05, 0.15, 0.01, "better")]
+    columns = ["system", "value", "difference", "low", "high", "p_holm", "verdict"]
+    table = pd.DataFrame(results, columns=columns).assign(measure="nDCG@10", type="all", n=len(values))
+    table.to_parquet(folder / "results.parquet")
+    pd.DataFrame({"system": ["base"]}).to_parquet(folder / "costs.parquet")
+    outcome: dict[str, object] = {"baseline": "base", "primary": "nDCG@10", "headline": None, "facts": {},
+                                  "collection": "nowhere", "split": "test"}  # fmt: skip
+    run = {"notebook": "12_toy", "key": "ab" * 32, "started": "2026-01-01T00:00:00.000+00:00",
+           "outcome": outcome, "default": not changed, "changed": changed,
+           "parameters": {"seed": 0, "k": 10} | changed}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    return folder
+
+
+def test_records_are_found_whole_and_chosen_by_words(tmp_path: Path) -> None:
+    a_record(tmp_path / "12_toy" / "one", "new", {"q": 1.0}, {})
+    a_record(tmp_path / "12_toy" / "two", "new", {"q": 1.0}, {"seed": 1})
+    a_record(tmp_path / "12_toy" / ".tmp-three", "new", {"q": 1.0}, {})
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "run.json").write_text("{")
+    made = records.found([tmp_path])
+    assert sorted(one.folder.name for one in made) == ["one", "two"]
+    assert [one.folder.name for one in records.chosen(made, "12_toy", "nowhere", "seed=1 k=10")] == ["two"]
+    assert records.chosen(made, "", "", "") == made
+    assert records.chosen(made, "13_other", "", "") == records.chosen(made, "", "larkfield", "") == []
+    assert records.found([tmp_path / "not there"]) == []
+
+
+def test_differences_are_sorted_and_of_questions_that_both_have() -> None:
+    rows = [("a", "q1", "RR", 1.0), ("a", "q2", "RR", 0.25), ("a", "q3", "RR", 0.5), ("a", "q4", "RR", 0.5),
+            ("b", "q1", "RR", 0.5), ("b", "q2", "RR", 1.0), ("b", "q3", "RR", 0.0),
+            ("a", "q1", "F1", 0.0)]  # fmt: skip
+    values = pd.DataFrame(rows, columns=["system", "query_id", "measure", "value"])
+    gained = records.differences(values, "a", "b", "RR")
+    assert list(gained.items()) == [("q1", 0.5), ("q3", 0.5), ("q2", -0.75)]
+    assert records.differences(values, "a", "nobody", "RR") == {}
+
+
+def test_wins_opens_a_question_and_says_what_it_lacks(tmp_path: Path) -> None:
+    one = a_record(tmp_path / "one", "new", {"q1": 1.0, "q2": 0.25, "q3": 0.5}, {})
+    panel = wins([one])
+    assert panel.gained == {"q1": 0.5, "q3": 0.0, "q2": -0.25}
+    assert "3 questions: 1 won, 1 lost, 1 ties; mean +0.083" in panel.status.value
+    assert panel.plot.value.count("<rect") == 3
+    panel.questions.value = "q2"
+    assert "holds no rankings" in panel.opened.value
+    rankings = pd.DataFrame(
+        [("new", "q2", NASTY, 1, 2.0)], columns=["system", "query_id", "doc_id", "rank", "score"]
+    )
+    rankings.to_parquet(one / "rankings.parquet")
+    panel = wins([one])
+    panel.questions.value = "q2"
+    assert Tags(panel.opened.value).tags <= {"p", "b", "table", "caption", "thead", "tbody", "tr", "th", "td"}
+    assert "<script>alert(1)</script>" in Tags(panel.opened.value).text
+    panel.system.value = "base"
+    assert set(panel.gained.values()) == {0.0}
+
+
+def test_wins_of_two_runs_names_the_systems_after_them(tmp_path: Path) -> None:
+    folders = [a_record(tmp_path / name, "new", {"q1": value}, {"seed": n})
+               for n, (name, value) in enumerate([("one", 1.0), ("two", 0.0)])]  # fmt: skip
+    panel = wins(folders)
+    assert len(panel.system.options) == 4
+    panel.system.value = next(s for s in panel.system.options if "seed=0" in s and s.endswith("new"))
+    panel.baseline.value = next(s for s in panel.system.options if "seed=1" in s and s.endswith("new"))
+    assert panel.gained == {"q1": 1.0}
+    other = json.loads((folders[1] / "run.json").read_text())
+    other["outcome"]["split"] = "dev"
+    (folders[1] / "run.json").write_text(json.dumps(other))
+    assert "one collection and split" in wins(folders).status.value
+    assert "no record found" in wins([tmp_path / "none"]).status.value
+
+
+def test_runs_are_filtered_and_compared(tmp_path: Path) -> None:
+    a_record(tmp_path / "one", "new", {"q": 1.0}, {})
+    panel = runs([tmp_path])
+    assert "1 of 1 runs" in panel.status.value
+    a_record(tmp_path / "two", "<i>newer</i>", {"q": 1.0}, {"seed": 1})
+    panel.again.click()
+    assert "2 of 2 runs" in panel.status.value
+    panel.parameters.value = "seed=1"
+    assert "1 of 2 runs" in panel.status.value
+    panel.runs.index = (0,)
+    assert "<td>&lt;i&gt;newer&lt;/i&gt;</td>" in panel.table.value
+    assert "<td>+0.100</td><td>+0.050 to +0.150</td><td>0.0100</td><td>better</td>" in panel.table.value
+    assert "<code>" in panel.links.value  # no server here: the path
+    panel.notebook.value = "12_toy"
+    panel.parameters.value = "seed=7"
+    assert panel.runs.options == ()
+    assert panel.table.value == ""
