@@ -37,5 +37,5 @@ check-published: .venv/made ## our figures on published collections against the 
 	$(BIN)/python -m ragkit sweep 12_hybrid 30_reranking -p collection=$(PUBLISHED_DATASETS)/scifact -p split=test -p passage_words=0
 	PUBLISHED_DATASETS=$(PUBLISHED_DATASETS) CHECKED=$(CHECKED) $(BIN)/python -m pytest -s tests/check_published.py
 
-lab: .venv/made ## open JupyterLab on the notebooks
-	cd notebooks && ../$(BIN)/jupyter lab
+lab: .venv/made ## open JupyterLab on 00_start_here
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
