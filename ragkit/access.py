@@ -33,9 +33,17 @@ def groups(documents: Documents) -> list[str]:
 
 
 def allowed(documents: Documents, person: Some[str]) -> set[str]:
-    """The doc_ids that a person in these groups may read: for all, or for a group of the person's."""
-    open_to = {EVERYBODY, *person}
-    return {doc_id for doc_id, info in documents.items() if info.get("audience") in open_to}
+    """The doc_ids that a person in these groups may read: for all, or for a group of the person's.
+
+    Raises RagkitError where a text stands for the groups, which would be read as its letters.
+    """
+    if isinstance(person, str):
+        raise RagkitError(
+            f"access.allowed: the groups {person!r}: expected several, such as [{person!r}], or none, []"
+        )
+    open_to = {EVERYBODY, *filter(None, person)}  # "" is no group: documents without an audience stay shut
+    audiences = {doc_id: info.get("audience") for doc_id, info in documents.items()}
+    return {doc_id for doc_id, name in audiences.items() if isinstance(name, str) and name in open_to}
 
 
 def only(run: Run, readable: Some[str], k: int | None = None) -> Run:

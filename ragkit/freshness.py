@@ -61,7 +61,7 @@ def prior(
     Raises RagkitError for a negative weight, a half-life that is not positive, a question without
     `asked`, or what is no date.
     """
-    if weight < 0 or half_life <= 0:
+    if not weight >= 0 or not half_life > 0:  # nan is neither
         raise RagkitError(
             f"freshness.prior: weight {weight}, half_life {half_life}: expected 0 or more, and more than 0"
         )
@@ -89,10 +89,12 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
     members: dict[str, list[str]] = {}
     for doc_id, group in groups.items():
         if doc_id in dates:
+            _date(dates[doc_id], doc_id)
             members.setdefault(group, []).append(doc_id)
     fresh: Run = {}
     for query_id, scores in run.items():
         stands = _asked(asked, query_id)
+        _date(stands, query_id)
         drop = max(scores.values(), default=0.0) - min(scores.values(), default=0.0) + 1.0
         new = fresh.setdefault(query_id, dict(scores))
         for group in {groups[d] for d in scores if d in groups}:
@@ -130,6 +132,9 @@ def _asked(asked: Mapping[str, str], query_id: str) -> str:
 def _date(text: str, where: str) -> int:
     """The day's number. Raises RagkitError for what is no ISO date."""
     try:
-        return date.fromisoformat(text).toordinal()
+        day = date.fromisoformat(text)
+        if day.isoformat() != text:  # 20260630 is one too, but does not sort with the others
+            raise ValueError
+        return day.toordinal()
     except (TypeError, ValueError):
         raise RagkitError(f"freshness: {where}: found {text!r}, expected a date such as 2026-06-30") from None

@@ -40,8 +40,8 @@ class SemanticCache:
         if not 0 <= threshold <= 1:
             raise RagkitError(f"reuse.SemanticCache: threshold {threshold}: expected a cosine of 0 to 1")
         self._encode, self._answer, self._threshold = encode, answer, threshold
-        self._kept: dict[str, tuple[list[str], NDArray[np.float32]]] = {}  # scope -> query_ids, (n, dim)
-        self._answers: dict[tuple[str, str], str] = {}  # (scope, query_id) -> answer
+        self._kept: dict[str, list[tuple[str, str]]] = {}  # scope -> (query_id, answer), as they came
+        self._vectors: dict[str, NDArray[np.float32]] = {}  # scope -> (kept, dim)
         self.reused: Answers = {}
 
     def __call__(self, queries: Queries, scope: str = "") -> Answers:
@@ -51,23 +51,24 @@ class SemanticCache:
         """
         given: Answers = {}
         for query_id, vector in self._encode(queries).items():
-            names, vectors = self._kept.get(scope, ([], np.zeros((0, len(vector)), np.float32)))
+            kept = self._kept.setdefault(scope, [])
+            vectors = self._vectors.setdefault(scope, np.zeros((0, len(vector)), np.float32))
             cosines = vectors @ vector
-            best = int(cosines.argmax()) if names else -1
-            if names and cosines[best] >= self._threshold:
-                self.reused[query_id] = names[best]
+            best = int(cosines.argmax()) if kept else -1
+            if kept and cosines[best] >= self._threshold:
+                self.reused[query_id], given[query_id] = kept[best]
             else:
                 self.reused[query_id] = ""
-                self._answers[scope, query_id] = self._answer({query_id: queries[query_id]})[query_id]
-                self._kept[scope] = ([*names, query_id], np.vstack([vectors, vector]))
-            given[query_id] = self._answers[scope, self.reused[query_id] or query_id]
+                given[query_id] = self._answer({query_id: queries[query_id]})[query_id]
+                kept.append((query_id, given[query_id]))
+                self._vectors[scope] = np.vstack([vectors, vector])
         return given
 
     @property
     def size_bytes(self) -> int:
         """Of the vectors and the answers that are kept."""
-        vectors = sum(kept.nbytes for _, kept in self._kept.values())
-        return vectors + sum(len(text.encode()) for text in self._answers.values())
+        vectors = sum(vectors.nbytes for vectors in self._vectors.values())
+        return vectors + sum(len(text.encode()) for kept in self._kept.values() for _, text in kept)
 
 
 def exact(texts: Sequence[str]) -> NDArray[np.float32]:

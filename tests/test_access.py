@@ -104,3 +104,11 @@ def test_unspoken_are_words_of_closed_documents_that_no_open_one_has() -> None:
     assert access.unspoken(terms, {"open"}) == {"38500", "leak"}
     assert access.unspoken(terms, {"open", "pay"}) == {"leak"}
     assert access.unspoken(terms, set(terms)) == set()
+
+
+def test_no_group_opens_what_has_no_audience_and_a_text_is_not_several_groups() -> None:
+    documents: dict[str, dict[str, object]] = {"a": {"audience": ""}, "b": {}, "c": {"audience": ["hr"]}}
+    documents["d"] = {"audience": "all"}
+    assert access.allowed(documents, ["", "hr"]) == {"d"}
+    with pytest.raises(RagkitError, match=r"the groups 'hr': expected several, such as \['hr'\]"):
+        access.allowed(documents, "hr")

@@ -127,3 +127,17 @@ def test_written_by_drops_what_is_dated_later_and_keeps_the_undated() -> None:
     }
     with pytest.raises(RagkitError, match="no date for query 'q'"):
         freshness.written_by(run, DATES, {})
+
+
+@pytest.mark.parametrize("odd", ["01.02.2025", "20250201", "today"])
+def test_newest_takes_only_dates_that_sort(odd: str) -> None:
+    groups, run = {"a": "a", "b": "a"}, {"q": {"a": 1.0}}
+    with pytest.raises(RagkitError, match="expected a date such as 2026-06-30"):
+        freshness.newest(run, groups, {"a": odd, "b": "2026-01-01"}, {"q": "2026-06-30"})
+    with pytest.raises(RagkitError, match="expected a date such as 2026-06-30"):
+        freshness.newest(run, groups, {"a": "2025-01-01", "b": "2026-01-01"}, {"q": odd})
+
+
+def test_a_weight_that_is_no_number_is_refused() -> None:
+    with pytest.raises(RagkitError, match="weight nan"):
+        freshness.prior({"q": {"a": 1.0}}, {"a": "2025-01-01"}, {"q": "2026-06-30"}, float("nan"), 365)

@@ -167,3 +167,15 @@ def test_the_replay_is_what_the_cache_does() -> None:
         cache = reuse.SemanticCache(encode, echo, threshold)
         cache(queries)
         assert cache.reused == reuse.replay(queries, vectors @ vectors.T, places, threshold)
+
+
+def test_a_query_id_that_comes_twice_keeps_the_answers_apart() -> None:
+    vectors = {"a": [1.0, 0.0], "b": [0.0, 1.0]}
+
+    def encode(queries: Queries) -> Vectors:
+        return {q: np.array(vectors[text], np.float32) for q, text in queries.items()}
+
+    cache = reuse.SemanticCache(encode, lambda q: {i: f"answer to {text}" for i, text in q.items()}, 0.9)
+    assert cache({"q": "a"}) == {"q": "answer to a"}
+    assert cache({"q": "b"}) == {"q": "answer to b"}
+    assert cache({"r": "a"}) == {"r": "answer to a"}
