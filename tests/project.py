@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,11 @@ def write_project(root: Path) -> Path:
     return root
 
 
+def interruptible() -> None:
+    """In a new process: SIGINT ends it, also where the tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     """`python -m ragkit ...` in the project at `root`, as a process of its own."""
     code = (
@@ -72,6 +78,7 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=interruptible,
     )
 
 

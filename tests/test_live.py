@@ -22,6 +22,7 @@ from ragkit.models import Settings, budget, cohere_api, failures, live
 from ragkit.models.answers import Kept
 from ragkit.types import LLM, RagkitError, Run, Unavailable, Usage, metered
 from tests import stub as stubs
+from tests.project import interruptible
 from tests.stub import Stub
 
 KEY = "canary-3f9a1c77"
@@ -474,7 +475,7 @@ def asking(prompts: int) -> subprocess.Popen[str]:
     """A process of its own, about to ask for "question 0" and so on as soon as it reads a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", ASK, COHERE, str(prompts)], text=True, stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=interruptible,
     )  # fmt: skip
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
