@@ -113,18 +113,26 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
             failures = sweep.run([findings], 1, root)
             planned.append(findings)
     done = sweep.collect(planned)
+    lacking = [failure for failure in failures if failure.lacking]
+    failed = [failure for failure in failures if not failure.lacking]
     if done_before == len(planned):
         print(f"nothing to do: all {len(planned)} runs are done")
     else:
         made, seconds = len(done) - done_before, time.monotonic() - begin
-        print(f"{made} runs made, {done_before} done before, {len(failures)} failed, in {seconds:.0f} s")
+        print(
+            f"{made} runs made, {done_before} done before, {len(failed)} failed"
+            f"{f', {len(lacking)} not run' if lacking else ''}, in {seconds:.0f} s"
+        )
         measured = [folder for folder in done if (folder / "costs.parquet").is_file()]  # record.save: last
         print(f"\n{record.summary(measured)}\n" if measured else "")
     for run in planned:
         if run.done:
             print(f"  {run}: {_shown(run.folder / 'notebook.ipynb')}")
-    if failures:
-        print(f"{len(failures)} failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+    if lacking:
+        print(f"{len(lacking)} not run:\n{sweep.failure_table(lacking)}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} failed:\n{sweep.failure_table(failed)}", file=sys.stderr)
+    if failed or (lacking and (everything or not done)):
         if everything and planned[-1].notebook.stem != plan.FINDINGS:
             print("the findings wait until no run fails", file=sys.stderr)
         return 1

@@ -11,7 +11,7 @@ from collections.abc import Collection as Some
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ragkit.types import Collection, Queries, RagkitError, Run, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
 
 EVERYBODY = "all"
 NO_GROUP = "no group"
@@ -20,14 +20,14 @@ Documents = Mapping[str, Mapping[str, Any]]  # doc_id -> title, audience, ...
 
 
 def groups(documents: Documents) -> list[str]:
-    """The groups that some document is for, in alphabetical order. Raises RagkitError where there is none."""
+    """The groups that some document is for, in alphabetical order. Raises Unavailable where there is none."""
     found = sorted(
         {str(info["audience"]) for info in documents.values() if info.get("audience")} - {EVERYBODY}
     )
     if not found:
-        raise RagkitError(
-            f"access.groups: none of {len(documents)} documents is for one group only: expected some whose "
-            '"audience" names one; take a collection that has them (larkfield)'
+        raise Unavailable(
+            f'needs documents whose "audience" names one group: none of {len(documents)} has; take a '
+            "collection that has them (larkfield)"
         )
     return found
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ragkit.types import Answers, Collection, Queries, RagkitError
+from ragkit.types import Answers, Collection, Queries, Unavailable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,14 +25,14 @@ _DECLINED = re.compile(r"i (?:don['\u2019]t|do not) know\s*(?:[.!].*)?", re.IGNO
 def accepted(query_ids: Queries, collection: Collection) -> dict[str, tuple[list[str], bool]]:
     """The accepted answers of each question that has some, and whether all of them are needed (`all_of`).
 
-    Raises RagkitError where none of the questions has any.
+    Raises Unavailable where none of the questions has any.
     """
     known = {q: collection.answers[q] for q in query_ids if collection.answers.get(q)}
     if not known:
-        raise RagkitError(
-            f"{collection.name!r}, split {collection.split!r}: none of {len(query_ids)} questions has an "
-            'accepted answer, so answers cannot be measured: expected metadata like {"answers": ["25 days"]} '
-            "in queries.jsonl; take a collection that has them (larkfield)"
+        raise Unavailable(
+            f"needs accepted answers: none of {len(query_ids)} questions of {collection.name!r}, split "
+            f"{collection.split!r}, has any; expected metadata like "
+            '{"answers": ["25 days"]} in queries.jsonl; take a collection that has them (larkfield)'
         )
     return {q: (given, bool(collection.query_info.get(q, {}).get("all_of"))) for q, given in known.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ragkit.types import Collection, RagkitError, Run, ranking
+from ragkit.types import Collection, RagkitError, Run, Unavailable, ranking
 
 PLACES = ("start", "middle", "end")
 
@@ -90,15 +90,15 @@ def at_places(contexts: Mapping[str, Run], name: str) -> Run:
     """The contexts of that name for the questions of `repeated(collection, PLACES)`.
 
     "<name> start" holds those with the evidence at the start, and so on; a question that was asked of one
-    place alone, or of a context without places ("<name>"), has it three times. Raises RagkitError where
+    place alone, or of a context without places ("<name>"), has it three times. Raises Unavailable where
     nothing of that name was recorded.
     """
     own = {place: contexts.get(f"{name} {place}", {}) for place in PLACES}
     anywhere = {**contexts.get(name, {}), **own["end"], **own["middle"], **own["start"]}
     if not anywhere:
-        raise RagkitError(
-            f"no context {name!r} was recorded for these questions (there are: "
-            f"{', '.join(sorted(contexts)) or 'none'}); expected them in readings.jsonl: larkfield has them, "
-            "for its test questions"
+        raise Unavailable(
+            f"needs answers that were recorded with the context {name!r} (there are: "
+            f"{', '.join(sorted(contexts)) or 'none'}): expected in readings.jsonl; larkfield has them, for "
+            "its test questions"
         )
     return {f"{q}@{place}": own[place].get(q, known) for q, known in anywhere.items() for place in PLACES}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit import formats, pydocs, recordings
-from ragkit.types import Collection, RagkitError, Run
+from ragkit.types import Collection, RagkitError, Run, Unavailable
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
 MOST_PROBLEMS = 20  # what `check` lists before it stops
@@ -79,11 +79,11 @@ def variants(collection: Collection) -> Collection:
     """The collection asked in other words: the rewordings of its questions, from variants.jsonl.
 
     A rewording has the judgments, the answers and the `query_info` of its original; the latter with
-    `variant_of` and `style`. Raises RagkitError where there are no rewordings.
+    `variant_of` and `style`. Raises Unavailable where there are no rewordings.
     """
     path = (formats.folder(collection.name) or Path(collection.name)) / "variants.jsonl"
     if not path.is_file():
-        raise RagkitError(f"{collection.name} has no rewordings; expected them in {path}.")
+        raise Unavailable(f"needs rewordings of the questions of {collection.name}: expected {path}")
     rows = formats.read_variants(path, formats.raise_it)
     original = {v: q for v, row in rows.items() if (q := row.metadata["variant_of"]) in collection.queries}
     return replace(
@@ -100,11 +100,11 @@ def messages(collection: Collection) -> Collection:
 
     `query_info` holds the route that is right for a message as `label`, its category and difficulty;
     messages have no judgments and no answers. All of the split, however many questions were drawn. Raises
-    RagkitError where there are no messages, or one has no label.
+    Unavailable where there are no messages, RagkitError where one has no label.
     """
     path = (formats.folder(collection.name) or Path(collection.name)) / "messages.jsonl"
     if not path.is_file():
-        raise RagkitError(f"{collection.name} has no messages to be routed; expected them in {path}.")
+        raise Unavailable(f"needs messages to {collection.name} that are to be routed: expected {path}")
     lines = formats.read_lines(path, formats.raise_it)
     rows = {q: row for q, row in lines.items() if row.metadata.get("split") == collection.split}
     if bare := [row.line for row in rows.values() if "label" not in row.metadata]:
@@ -178,14 +178,14 @@ def splits(name: str) -> list[str]:
 def first_round(collection: Collection) -> Collection:
     """The collection as it was judged at first: without the pairs of second_round.tsv, which qrels hold too.
 
-    What a ranking gains by more judging is seen by measuring it on both. Raises RagkitError where there
+    What a ranking gains by more judging is seen by measuring it on both. Raises Unavailable where there
     was no second round.
     """
     path = (formats.folder(collection.name) or Path(collection.name)) / "second_round.tsv"
     if not path.is_file():
-        raise RagkitError(
-            f"{collection.name} was judged in one round: expected the pairs of a second one in {path}, "
-            "in the form of qrels"
+        raise Unavailable(
+            f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
+            "form of qrels"
         )
     rows = [line.split("\t") for line in formats.decoded(path, formats.raise_it).splitlines()[1:]]
     later = {(query_id, doc_id) for query_id, doc_id, _ in rows}

@@ -11,8 +11,9 @@ import calendar
 import re
 from collections.abc import Collection, Mapping
 from datetime import date
+from typing import Any
 
-from ragkit.types import Queries, RagkitError, Run
+from ragkit.types import Queries, RagkitError, Run, Unavailable
 
 MONTHS = [
     "january", "february", "march", "april", "may", "june",
@@ -24,6 +25,17 @@ PERIOD = re.compile(
     r"(?<![-\d])(?P<year>(?:19|20)\d\d)(?![-\d])|(?P<last>\blast year\b)",
     re.IGNORECASE,
 )
+
+
+def dated(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """doc_id -> its date, of the documents that have one. Raises Unavailable where none has."""
+    dates = {doc_id: str(info["date"]) for doc_id, info in documents.items() if info.get("date")}
+    if not dates:
+        raise Unavailable(
+            f'needs documents with a "date": none of {len(documents)} has; take a collection that has them '
+            "(larkfield)"
+        )
+    return dates
 
 
 def asked_at(queries: Queries, today: str) -> dict[str, str]:

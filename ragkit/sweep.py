@@ -45,12 +45,16 @@ THREADS = ("OMP", "OPENBLAS", "MKL", "NUMBA", "NUMEXPR", "VECLIB_MAXIMUM")  # ..
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not come to its end: where, why, and the notebook as far as it came."""
+    """A run that did not come to its end: where, why, and the notebook as far as it came.
+
+    `lacking`: nothing went wrong, but it needs what is not here, a key or an input of the collection.
+    """
 
     run: Planned
     cell: int | None
     message: str
     kept: Path | None
+    lacking: bool = False
 
 
 def run(planned: Sequence[Planned], jobs: int, root: Path = CHECKOUT) -> list[Failure]:
@@ -93,7 +97,8 @@ def _work_off(waiting: list[Planned], jobs: int, root: Path, lock: int) -> list[
                 bar.set_postfix_str(", ".join(map(str, workers)))
                 if not terminal:
                     count = total - len(waiting) - len(workers)
-                    print(f"[{count}/{total}] {run}: {'failed' if failure else 'done'}", file=sys.stderr)
+                    how = ("not run" if failure.lacking else "failed") if failure else "done"
+                    print(f"[{count}/{total}] {run}: {how}", file=sys.stderr)
     finally:
         bar.close()
         _end(workers)
@@ -153,11 +158,11 @@ def _finish(run: Planned, returncode: int) -> Failure | None:
         log = (work / "log").read_text("utf-8", "replace").strip() if (work / "log").is_file() else ""
         why = "killed, perhaps for want of memory" if returncode == -signal.SIGKILL else log.split("\n")[-1]
         told = {"cell": None, "message": f"its process ended with {returncode}: {why}"}
-    executed = run.workplace / "notebook.ipynb"
-    if executed.is_file():
+    executed, lacking = run.workplace / "notebook.ipynb", told.get("lacking", False)
+    if executed.is_file() and not lacking:
         executed.replace(kept)
     _remove(run.workplace)
-    return Failure(run, told["cell"], told["message"], kept if kept.is_file() else None)
+    return Failure(run, told["cell"], told["message"], kept if kept.is_file() else None, lacking)
 
 
 def _end(workers: Mapping[Planned, subprocess.Popen[bytes]]) -> None:
@@ -277,9 +282,15 @@ def collect(planned: Sequence[Planned]) -> list[Path]:
 
 
 def failure_table(failures: Sequence[Failure]) -> str:
-    """Of each failure: the run, the cell, what was raised, and where the notebook is, as far as it came."""
+    """Of each failure: the run, the cell, what was raised, and where the notebook is, as far as it came.
+
+    Of what could not run: the run, and what it needs.
+    """
     lines = []
     for failure in failures:
+        if failure.lacking:
+            lines.append(f"  {failure.run}  |  {failure.message}")
+            continue
         cell = f"cell [{failure.cell}]" if failure.cell else "no cell"
         lines.append(f"  {failure.run}  |  {cell}  |  {failure.message}")
         lines += [f"    executed so far: {failure.kept}"] if failure.kept else []

@@ -24,11 +24,11 @@ STARTING = threading.Lock()  # held while a kernel starts: who ends this process
 
 
 class CellFailed(RagkitError):
-    """A cell raised; `cell` is its number in the executed notebook."""
+    """A cell raised; `cell` is its number in the executed notebook, `lacking` if it raised Unavailable."""
 
-    def __init__(self, cell: int, message: str) -> None:
+    def __init__(self, cell: int, message: str, lacking: bool = False) -> None:
         super().__init__(message)
-        self.cell = cell
+        self.cell, self.lacking = cell, lacking
 
 
 class Turn:
@@ -165,7 +165,7 @@ def _execute(job: dict[str, Any], executed: Path, turn: Turn) -> None:
         except PapermillExecutionError as error:
             known = error.ename in (RagkitError.__name__, Unavailable.__name__)
             message = error.evalue if known else f"{error.ename}: {error.evalue}".rstrip(": ")
-            raise CellFailed(error.exec_count, message) from None
+            raise CellFailed(error.exec_count, message, error.ename == Unavailable.__name__) from None
         except RuntimeError:  # DeadKernelError is one
             # Two kernels that start together may choose one port (1 in 1,000); no cell has run then.
             if begun:
@@ -203,7 +203,11 @@ def main(folder: Path) -> int:
         work(folder)
     except Exception as error:
         message = str(error) if isinstance(error, RagkitError) else f"{type(error).__name__}: {error}"
-        failure = {"cell": getattr(error, "cell", None), "message": re.sub(r"\s+", " ", message).strip()}
+        failure = {
+            "cell": getattr(error, "cell", None),
+            "message": re.sub(r"\s+", " ", message).strip(),
+            "lacking": getattr(error, "lacking", False),
+        }
         (work_folder / "failure.json").write_text(json.dumps(failure), "utf-8")
         return 1
     return 0

@@ -5,7 +5,7 @@ import pytest
 
 from ragkit import access
 from ragkit.retrieve import BM25, Dense
-from ragkit.types import Collection, RagkitError, Run
+from ragkit.types import Collection, RagkitError, Run, Unavailable
 from tests.toy import CORPUS, QUERIES, BagOfLetters
 
 DOCUMENTS = {
@@ -31,7 +31,7 @@ def test_a_document_without_an_audience_is_nobodys() -> None:
 
 def test_the_groups_are_those_of_the_documents() -> None:
     assert access.groups(DOCUMENTS) == ["hr", "security"]
-    with pytest.raises(RagkitError, match="none of 1 documents is for one group"):
+    with pytest.raises(Unavailable, match=r"^needs documents whose .audience. names one group: none of 1"):
         access.groups({"open": {"audience": "all"}})
 
 

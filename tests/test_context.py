@@ -3,7 +3,7 @@
 import pytest
 
 from ragkit import context
-from ragkit.types import Collection, RagkitError
+from ragkit.types import Collection, RagkitError, Unavailable
 
 LENGTHS = {"e": 20.0, "f": 10.0, "a": 40.0, "b": 30.0, "c": 50.0, "d": 10.0}
 
@@ -82,5 +82,5 @@ def test_a_context_at_one_place_or_at_none_goes_to_all_three() -> None:
 
 
 def test_a_context_that_nobody_recorded_is_refused() -> None:
-    with pytest.raises(RagkitError, match=r"no context '4k'.*there are: top 5.*readings.jsonl"):
+    with pytest.raises(Unavailable, match=r"^needs answers .*context '4k'.*there are: top 5.*readings.jsonl"):
         context.at_places({"top 5": {"q": {"a": -1.0}}}, "4k")

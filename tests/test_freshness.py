@@ -1,7 +1,7 @@
 import pytest
 
 from ragkit import freshness
-from ragkit.types import RagkitError, Run, ranking
+from ragkit.types import RagkitError, Run, Unavailable, ranking
 
 TODAY = "2026-06-30"
 DATES = {"rule-24": "2024-03-01", "rule-25": "2025-06-30", "rule-26": "2026-06-30", "mail": "2025-06-30"}
@@ -141,3 +141,10 @@ def test_newest_takes_only_dates_that_sort(odd: str) -> None:
 def test_a_weight_that_is_no_number_is_refused() -> None:
     with pytest.raises(RagkitError, match="weight nan"):
         freshness.prior({"q": {"a": 1.0}}, {"a": "2025-01-01"}, {"q": "2026-06-30"}, float("nan"), 365)
+
+
+def test_documents_without_a_date_are_left_out_and_some_must_have_one() -> None:
+    papers = {"old": {"date": "2024-01-31"}, "undated": {"title": "Notes"}, "blank": {"date": ""}}
+    assert freshness.dated(papers) == {"old": "2024-01-31"}
+    with pytest.raises(Unavailable, match=r'^needs documents with a "date": none of 1 has'):
+        freshness.dated({"undated": papers["undated"]})

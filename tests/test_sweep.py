@@ -313,6 +313,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, st
         [("code", "seed = 1", ["parameters"]), ("code", "class record:\n    save = print", []),
          ("code", "record.save('nothing')", [])],
     )  # fmt: skip
+    lacks = "raise Unavailable('needs a second\\nmoon')"
+    cells = [*DRAW[:3], ("code", "from ragkit.types import Unavailable", []), ("code", lacks, [])]
+    write_notebook(root / "notebooks" / "40_lacks.ipynb", cells)
     for name, code in [("30_died", "os._exit(1)"), ("31_killed", "os.kill(os.getppid(), 9); time.sleep(60)")]:
         cells = [("code", "seed = 1", ["parameters"]), ("code", f"import os, time; {code}", [])]
         write_notebook(root / "notebooks" / f"{name}.ipynb", cells)
@@ -322,7 +325,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, st
 def test_a_failed_run_stops_no_other_and_is_told(swept: tuple[Path, tuple[int, str, str]]) -> None:
     root, (status, out, err) = swept
     assert status == 1
-    assert "1 runs made, 0 done before, 4 failed" in out
+    assert "1 runs made, 0 done before, 4 failed, 1 not run" in out
+    assert "1 not run:\n  40_lacks seed=3  |  needs a second moon\n4 failed:\n" in err
+    assert list((root / "data" / "runs" / "40_lacks").iterdir()) == []
+    assert (
+        ragkit(root, "sweep", "40_lacks", "-p", "seed=3")[0] == 1
+    )  # nothing of what was asked for could run
     assert "05_fails seed=3  |  cell [5]  |  no such thing: expected another\n" in err
     assert "20_empty seed=3  |  no cell  |  record.save(...) stands in the notebook but wrote no" in err
     assert "30_died seed=3  |  cell [3]  |  the kernel died, perhaps for want of memory" in err
@@ -375,10 +383,12 @@ def test_a_failed_run_is_tried_again_and_a_done_one_is_not(
         (root / "notebooks" / f"{name}.ipynb").unlink()
     write_notebook(root / "notebooks" / "20_empty.ipynb", [("code", "seed = 1", ["parameters"])])
     status, out, err = ragkit(root, "sweep", "-p", "seed=3")
-    assert (status, err) == (0, "[1/1] 20_empty seed=3: done\n")
-    assert "1 runs made, 1 done before, 0 failed" in out
+    progress, lacks = "[1/2] 20_empty seed=3: done\n[2/2] 40_lacks seed=3: not run\n", "needs a second moon"
+    assert (status, err) == (0, f"{progress}1 not run:\n  40_lacks seed=3  |  {lacks}\n")
+    assert "1 runs made, 1 done before, 0 failed, 1 not run" in out
     assert (run.folder / "run.json").stat().st_mtime_ns == before
 
+    (root / "notebooks" / "40_lacks.ipynb").unlink()
     status, out, err = ragkit(root, "sweep", "-p", "seed=3")
     assert (status, err) == (0, "")
     assert out.startswith("nothing to do: all 2 runs are done\n")
