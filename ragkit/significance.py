@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,14 +36,11 @@ def interval(
     n = len(sums)
     if n < 2:
         return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    means = []
-    for rows in _blocks(n):
-        drawn = rng.integers(n, size=(rows, n), dtype=np.int32)
-        asked = n if clusters is None else sizes[drawn].sum(axis=1)  # clusters differ in size
-        means.append(sums[drawn].sum(axis=1) / asked)
+    of_each = np.column_stack([sums, sizes])  # clusters differ in size
+    totals, asked = np.concatenate([block @ of_each for block in _drawn(n, seed, RESAMPLES)]).T
+    means = totals / asked
     tail = norm.cdf(np.sqrt(n / (n - 1)) * t.ppf((1 - level) / 2, n - 1))
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -58,7 +56,7 @@ def randomization(differences: ArrayLike, clusters: ArrayLike | None = None, see
     observed = abs(sums.sum()) - ROUNDING * np.abs(sums).sum()
     rng = np.random.default_rng(seed)
     extreme = 0
-    for rows in _blocks(len(sums)):
+    for rows in _blocks(len(sums), RESAMPLES):
         signs = 2 * rng.integers(2, size=(rows, len(sums)), dtype=np.int8) - 1
         extreme += int(np.count_nonzero(np.abs(signs @ sums) >= observed))
     return (extreme + 1) / (RESAMPLES + 1)
@@ -120,8 +118,19 @@ def _cluster_sums(differences: ArrayLike, clusters: ArrayLike | None) -> tuple[F
     return np.bincount(codes, weights=values).astype(np.float64), sizes.astype(np.float64)
 
 
-def _blocks(width: int) -> Iterator[int]:
-    """Row counts that add up to RESAMPLES, of at most CELLS cells each."""
+@lru_cache(maxsize=4)  # every system, measure and type of a comparison is resampled in the same way
+def _drawn(n: int, seed: int, resamples: int) -> list[NDArray[np.uint8]]:
+    """How often each of n things is drawn in each bootstrap resample: blocks of rows, (resamples, n) in all."""
+    rng, blocks = np.random.default_rng(seed), []
+    for rows in _blocks(n, resamples):
+        drawn = rng.integers(n, size=(rows, n), dtype=np.int32) + n * np.arange(rows)[:, None]
+        counted = np.bincount(drawn.ravel(), minlength=rows * n)
+        blocks.append(counted.reshape(rows, n).astype(np.uint8))  # 255 times is never
+    return blocks
+
+
+def _blocks(width: int, resamples: int) -> Iterator[int]:
+    """Row counts that add up to `resamples`, of at most CELLS cells each."""
     rows = max(1, CELLS // max(1, width))
-    for start in range(0, RESAMPLES, rows):
-        yield min(rows, RESAMPLES - start)
+    for start in range(0, resamples, rows):
+        yield min(rows, resamples - start)
