@@ -120,7 +120,7 @@ def _cluster_sums(differences: ArrayLike, clusters: ArrayLike | None) -> tuple[F
 
 @lru_cache(maxsize=4)  # every system, measure and type of a comparison is resampled in the same way
 def _drawn(n: int, seed: int, resamples: int) -> list[NDArray[np.uint8]]:
-    """How often each of n things is drawn in each bootstrap resample: blocks of rows, (resamples, n) in all."""
+    """How often each of n things is drawn in each bootstrap resample: blocks of rows of (resamples, n)."""
     rng, blocks = np.random.default_rng(seed), []
     for rows in _blocks(n, resamples):
         drawn = rng.integers(n, size=(rows, n), dtype=np.int32) + n * np.arange(rows)[:, None]
