@@ -248,7 +248,8 @@ def parts_of(
         if replayed:
             parts["recordings"] = {f.name: hash_path(f) if f.is_file() else "none" for f in sorted(replayed)}
     if "records" in paths:
-        found = [folder / "run.json" for folder in record.newest(paths["records"])]
+        every = dict.fromkeys(["", str(values.get("second", ""))])  # the defaults, and a second collection
+        found = [f / "run.json" for name in every for f in record.newest(paths["records"], name)]
         parts["records"] = sorted(json.loads(file.read_text("utf-8"))["key"] for file in found)
     if "ragkit.models" in modules and isinstance(values.get("encoder"), str):
         from ragkit import models

@@ -11,13 +11,14 @@ from ragkit import plan, prose, record, sweep
 from ragkit.types import RagkitError
 
 TABLES = ("results.parquet", "per_query.parquet", "costs.parquet", "run.json")
+SECOND = "pydocs"  # the collection whose finished runs are published beside those on the defaults
 
 
 def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     """Run what is not done on defaults, and write it into notebooks/, figures/, data/published/ and README.
 
-    The findings run last, over what is published. Returns the files written.
-    Raises RagkitError when a run fails; nothing is published then.
+    Of the runs on SECOND those that are done are published too. The findings run last, over what is
+    published. Returns the files written. Raises RagkitError when a run fails; nothing is published then.
     """
     planned = plan.plan(root=root)
     _run(planned, root)
@@ -26,10 +27,11 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     for figure in (root / "figures").glob("*.png"):
         figure.unlink()  # one that no notebook draws any more must not stay
     for run in planned:
-        target = root / "data" / "published" / run.notebook.stem
-        target.mkdir(parents=True)
-        written += [Path(shutil.copy(run.folder / name, target / name)) for name in TABLES]
+        written += _copied(run, root / "data" / "published" / run.notebook.stem)
         written += [Path(shutil.copy(png, root / "figures")) for png in sorted(run.folder.glob("*.png"))]
+    for run in plan.plan(given={"collection": SECOND}, root=root):
+        if run.done:
+            written += _copied(run, root / "data" / "published" / SECOND / run.notebook.stem)
     findings = plan.plan_findings(root / "data" / "published", root)
     _run([findings], root)
     written += [Path(shutil.copy(png, root / "figures")) for png in sorted(findings.folder.glob("*.png"))]
@@ -46,8 +48,11 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
 
 
 def published(root: Path = plan.CHECKOUT) -> dict[str, record.Record]:
-    """The published records, by notebook."""
-    return {item.notebook: item for item in map(record.read, record.newest(root / "data" / "published"))}
+    """The published records, by notebook; those on SECOND by "<SECOND>/<notebook>"."""
+    folder = root / "data" / "published"
+    found = {item.notebook: item for item in map(record.read, record.newest(folder))}
+    again = map(record.read, record.newest(folder, SECOND))
+    return found | {f"{SECOND}/{item.notebook}": item for item in again}
 
 
 def refill(root: Path, records: dict[str, record.Record]) -> list[Path]:
@@ -88,6 +93,11 @@ def merged(notebook: dict[str, Any], executed: dict[str, Any]) -> dict[str, Any]
         "language_info": {"name": "python"},
     }
     return notebook
+
+
+def _copied(run: plan.Planned, target: Path) -> list[Path]:
+    target.mkdir(parents=True)
+    return [Path(shutil.copy(run.folder / name, target / name)) for name in TABLES]
 
 
 def _plain(output: dict[str, Any], number: int) -> dict[str, Any]:

@@ -126,20 +126,22 @@ class Record:
         return dict(self.run["outcome"]["facts"])
 
 
-def newest(folder: str | Path) -> list[Path]:
+def newest(folder: str | Path, collection: str = "") -> list[Path]:
     """The folders of the newest finished run on default parameters of each notebook, in their order.
 
-    Raises RagkitError when there is none below `folder`.
+    With `collection`: of the runs that changed nothing but the collection, to that one; there may be none.
+    Raises RagkitError when there is no run on default parameters below `folder`.
     """
+    wanted = {"collection": collection} if collection else {}
     found: dict[str, tuple[str, Path]] = {}
     for path in Path(folder).rglob("run.json"):
         run = _run_json(path)
         half_made = path.parent.name.startswith(".")
-        if run["default"] and (path.parent / "results.parquet").exists() and not half_made:
+        if run["changed"] == wanted and (path.parent / "results.parquet").exists() and not half_made:
             # a record that holds again, since code went back to what it was, counts from that day on
             candidate = (run.get("confirmed", run["started"]), path.parent)
             found[run["notebook"]] = max(found.get(run["notebook"], candidate), candidate)
-    if not found:
+    if not found and not collection:
         raise RagkitError(
             f"{Path(folder).resolve()}: no finished run on default parameters; make some: `make sweep`"
         )
@@ -216,6 +218,41 @@ def _times(item: Record) -> dict[str, str]:
     return {row["system"]: f"{'~' * row['modelled']}{1000 * row['seconds_median']:.1f}" for row in rows}
 
 
+def beside(found: Sequence[Record], again: Sequence[Record]) -> pd.DataFrame:
+    """The headline systems that two collections both measured: a row a notebook and system.
+
+    Of each collection the difference to the notebook's baseline, with its interval, and the verdict.
+    `together` says "agree" where the verdicts are the same word, "open" where one of them is no finding
+    (not shown, no verdict), else "disagree".
+    """
+    import pandas as pd
+
+    there = {(item.notebook, row["system"]): row for item in again for row in item.primary.to_dict("records")}
+    rows = []
+    for item in found:
+        for row in item.headline.to_dict("records"):
+            other = there.get((item.notebook, row["system"]))
+            if other and pd.notna(other["difference"]):
+                words = {row["verdict"], other["verdict"]}
+                settled = words <= VERDICT_COLORS.keys()
+                together = "agree" if len(words) == 1 else "disagree" if settled else "open"
+                of_each = {
+                    name: f"{of['difference']:+.3f} ({of['low']:+.3f} to {of['high']:+.3f})"
+                    for name, of in ((_collection(item), row), (_collection(again[0]), other))
+                }
+                said = {
+                    f"verdict on {name}": of["verdict"]
+                    for name, of in zip(of_each, (row, other), strict=True)
+                }
+                rows.append({"notebook": item.notebook, "system": row["system"], **of_each, **said,
+                             "together": together})  # fmt: skip
+    return pd.DataFrame(rows).set_index(["notebook", "system"]) if rows else pd.DataFrame()
+
+
+def _collection(item: Record) -> str:
+    return Path(item.run["outcome"]["collection"]).name
+
+
 def findings_figure(found: Sequence[Record]) -> Figure:
     """The headline systems' differences to their notebook's baseline: interval, verdict, median time."""
     import matplotlib.pyplot as plt
@@ -240,7 +277,7 @@ def findings_figure(found: Sequence[Record]) -> Figure:
             axes.annotate(note, (1.02, -y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         axes.axvline(0, color="0.4", lw=0.8)
         measures = " or ".join(dict.fromkeys(item.measure for item in found))
-        asked = {(Path(i.run["outcome"]["collection"]).name, i.run["outcome"]["split"]) for i in found}
+        asked = {(_collection(i), i.run["outcome"]["split"]) for i in found}
         axes.set_title("; ".join(", ".join(names) for names in sorted(asked)), loc="left")
         axes.set_xlabel(f"difference in {measures} to the baseline of the notebook (95 % interval)")
     plt.close(figure)

@@ -276,6 +276,26 @@ def test_the_questions_are_as_many_as_the_card_says_and_each_is_recorded_once() 
         assert len(row["closed_book"].split()) <= 25
 
 
+@as_judged
+def test_the_judgments_are_of_its_questions_and_documents_and_the_card_counts_them(
+    collection: Collection,
+) -> None:
+    known = {row["_id"]: row["metadata"] for row in rows("queries.jsonl")}
+    counts = Counter[tuple[str, int]]()
+    for split in ("dev", "test"):
+        part = data.load("pydocs", split)
+        assert part.qrels.keys() == {q for q, of in known.items() if of["split"] == split}
+        assert part.answerable.keys() == {q for q in part.qrels if known[q]["answerable"]}
+        for judged in part.qrels.values():
+            assert len(judged) >= 10
+            assert judged.keys() <= collection.corpus.keys()
+            counts.update((split, grade) for grade in judged.values())
+    for grade in (2, 1, 0):
+        dev, test = counts["dev", grade], counts["test", grade]
+        assert f"| {grade} | {dev:,} | {test:,} | {dev + test:,} |" in (HOME / "README.md").read_text("utf-8")
+    assert {grade for _, grade in counts} == {0, 1, 2}
+
+
 def test_nothing_of_ours_repeats_a_document(collection: Collection) -> None:
     taken = set[tuple[str, ...]]().union(*map(runs, collection.corpus.values()))
     written = {row["query_id"]: "\n".join(map(str, row.values())) for row in rows("recordings.jsonl")}

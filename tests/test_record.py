@@ -40,14 +40,14 @@ def save(folder: Path, monkeypatch: pytest.MonkeyPatch) -> evaluate.Comparison:
     return comparison
 
 
-def finish(folder: Path, notebook: str, started: str, default: bool = True) -> None:
+def finish(folder: Path, notebook: str, started: str, changed: dict[str, Any] | None = None) -> None:
     """What the worker adds once the notebook is through."""
     outcome = json.loads((folder / "outcome.json").read_text())
     run = {
         "notebook": notebook,
         "key": folder.name * 3,
         "started": started,
-        "default": default,
+        "changed": changed or {},
         "outcome": outcome,
     }
     (folder / "run.json").write_text(json.dumps(run))
@@ -100,16 +100,21 @@ def test_a_notebook_run_by_hand_leaves_nothing(tmp_path: Path, monkeypatch: pyte
 def test_the_newest_default_run_of_each_notebook_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for notebook, key, started, default in [
-        ("11_b", "k1", "2026-01-01T00:00:00+00:00", True),
-        ("11_b", "k2", "2026-01-03T00:00:00+00:00", True),
-        ("11_b", "k3", "2026-01-04T00:00:00+00:00", False),
-        ("10_a", "k4", "2026-01-02T00:00:00+00:00", True),
-    ]:
+    runs: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("11_b", "k1", "2026-01-01T00:00:00+00:00", {}),
+        ("11_b", "k2", "2026-01-03T00:00:00+00:00", {}),
+        ("11_b", "k3", "2026-01-04T00:00:00+00:00", {"k": 10}),
+        ("11_b", "k5", "2026-01-05T00:00:00+00:00", {"collection": "other"}),
+        ("11_b", "k6", "2026-01-06T00:00:00+00:00", {"collection": "other", "k": 10}),
+        ("10_a", "k4", "2026-01-02T00:00:00+00:00", {}),
+    ]
+    for notebook, key, started, changed in runs:
         save(tmp_path / notebook / key, monkeypatch)
-        finish(tmp_path / notebook / key, notebook, started, default)
+        finish(tmp_path / notebook / key, notebook, started, changed)
     folders = record.newest(tmp_path)
     assert [folder.name for folder in folders] == ["k4", "k2"]
+    assert [folder.name for folder in record.newest(tmp_path, "other")] == ["k5"]
+    assert record.newest(tmp_path, "third") == []
     found = [record.read(folder) for folder in folders]
     assert [item.baseline for item in found] == ["bad", "bad"]
     assert found[0].facts == {"weight": 0.5}
@@ -160,6 +165,35 @@ def test_the_findings_draw_the_headline_and_an_unknown_one_is_refused(
         record.save(comparison, costs, {}, {}, headline=["gone"])
 
 
+def measured(of: Path, words: dict[str, str], collection: str) -> record.Record:
+    """A record whose systems have the differences 0.1, 0.2, ... and these verdicts."""
+    rows = [
+        {"system": system, "type": "all", "measure": "nDCG@10", "n": 40, "value": 0.5, "difference": n / 10,
+         "low": n / 10 - 0.05, "high": n / 10 + 0.05, "p_holm": 0.5, "verdict": word}
+        for n, (system, word) in enumerate(words.items(), start=1)
+    ]  # fmt: skip
+    outcome = {"primary": "nDCG@10", "headline": None, "collection": collection, "split": "test"}
+    return record.Record(of.name, "key", {"outcome": outcome}, pd.DataFrame(rows), pd.DataFrame())
+
+
+def test_two_collections_agree_disagree_or_leave_it_open(tmp_path: Path) -> None:
+    ours = {"a": "better", "b": "better", "c": "equivalent", "d": "better", "ours alone": "worse"}
+    theirs = {"a": "better", "b": "worse", "c": "not shown", "d": "no verdict: -0.1 on judged documents"}
+    found = measured(tmp_path / "10_a", ours, "larkfield")
+    table = record.beside([found], [measured(tmp_path / "10_a", theirs, "other")])
+    assert table["together"].tolist() == ["agree", "disagree", "open", "open"]
+    assert table.index.tolist() == [("10_a", system) for system in theirs]
+    assert table.to_dict("records")[1] == {
+        "larkfield": "+0.200 (+0.150 to +0.250)",
+        "other": "+0.200 (+0.150 to +0.250)",
+        "verdict on larkfield": "better",
+        "verdict on other": "worse",
+        "together": "disagree",
+    }
+    assert record.beside([found], [measured(tmp_path / "11_b", theirs, "other")]).empty
+    assert record.beside([found], []).empty
+
+
 def test_no_run_at_all_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(RagkitError, match="make sweep"):
         record.newest(tmp_path)
@@ -176,10 +210,8 @@ def test_a_run_of_ones_own_is_titled_with_its_parameters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "k1", monkeypatch)
-    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00", default=False)
-    run = json.loads((tmp_path / "k1" / "run.json").read_text())
     changed = {"collection": "/somewhere/mine", "k": 20}
-    (tmp_path / "k1" / "run.json").write_text(json.dumps(run | {"changed": changed}))
+    finish(tmp_path / "k1", "10_a", "2026-01-01T00:00:00+00:00", changed)
     assert "10_a collection=mine k=20" in record.summary([tmp_path / "k1"])
 
 
