@@ -256,11 +256,45 @@ def test_two_people_at_once_lose_nothing_and_the_doubtful_grade_is_the_lower(fol
     ada.grade(query_id, "cat.md", 2)
     with pytest.raises(RagkitError, match="known question"):
         bob.grade("q9", "cat.md", 1)
-    bob.queries = judgments.Judgments(folder, name="bob").queries
-    bob.grade(query_id, "cat.md", 1)
+    bob.grade(query_id, "cat.md", 1)  # a question that was added since
     bob.grade(query_id, "both.md", 0)
     ada.grade(query_id, "both.md", 1)
     assert data.load(str(folder)).qrels == {"q1": {"cat.md": 1, "both.md": 0}}
+
+
+def test_two_windows_of_one_name_keep_the_grades_of_both(folder: Path) -> None:
+    one, two = judgments.Judgments(folder), judgments.Judgments(folder)
+    assert one.add("who sleeps?") == two.add("who sleeps?") == "q1"  # one question, not two
+    one.grade("q1", "cat.md", 2)
+    two.grade("q1", "dog.md", 0)
+    one.grade("q1", "both.md", 1)
+    assert judgments.Judgments(folder).mine == {"q1": {"cat.md": 2, "dog.md": 0, "both.md": 1}}
+    assert one.mine == judgments.Judgments(folder).mine
+
+
+def test_judgments_that_arrive_while_one_judges_are_not_replaced_either(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.add("who sleeps?")
+    (folder / "qrels").mkdir()
+    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(official)
+    with pytest.raises(RagkitError, match="1 judgments that were not made here"):
+        made.grade("q1", "dog.md", 2)
+    assert (folder / "qrels" / "test.tsv").read_text() == official
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0c"])
+def test_what_only_splitlines_takes_for_a_line_end_is_none(folder: Path, odd: str) -> None:
+    (folder / f"a{odd}b.md").write_text("The odd cat sleeps")
+    asked = {"_id": "q1", "text": f"who{odd if odd != chr(12) else ' '}sleeps?"}
+    (folder / "queries.jsonl").write_text(json.dumps(asked, ensure_ascii=False) + "\n")
+    made = judgments.Judgments(folder)
+    assert made.add("who barks?") == "q2"
+    made.grade("q1", f"a{odd}b.md", 2)
+    made.grade("q1", "cat.md", 1)
+    expected = {f"a{odd}b.md": 2, "cat.md": 1}
+    assert judgments.Judgments(folder).mine == {"q1": expected}
+    assert data.load(str(folder)).qrels["q1"] == expected
 
 
 @pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b"])
@@ -369,6 +403,31 @@ def test_what_cannot_be_judged_is_told(folder: Path, tmp_path: Path) -> None:
         panel.open.click()
         assert "not opened" in panel.status.value
     assert grades(folder) == []
+
+
+def test_what_cannot_be_written_is_told_and_not_taken_for_saved(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who sleeps, cat or dog?"
+    (folder / "judgments").write_text("a file where the folder has to be")
+    panel.keys.value = "2"
+    assert "not saved: " in panel.status.value
+    assert panel.place == 0
+    panel.next.click()
+    panel.back.click()
+    assert "graded" not in panel.status.value
+    (folder / "judgments").unlink()
+    panel.keys.value = "22"
+    assert len(grades(folder)) == 1
+    (folder / "queries.jsonl").unlink()
+    (folder / "queries.jsonl").mkdir()
+    panel.new.value = "who barks?"
+    assert "not added: " in panel.status.value
+    (folder / "queries.jsonl").rmdir()
+    (folder / "qrels" / "test.tsv").unlink()
+    (folder / "qrels").rmdir()
+    (folder / "qrels").write_text("a file where the folder has to be")
+    panel.open.click()
+    assert "not opened: " in panel.status.value
 
 
 def test_systems_of_ones_own_make_the_pool(folder: Path) -> None:

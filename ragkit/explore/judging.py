@@ -115,7 +115,7 @@ class Judge:
             self.judgments = Judgments(Path(where), self._split, self.name.value.strip())
             self.engine = start(str(where), self._encoder)
             self.engine.systems = dict(self._systems or self.engine.systems)
-        except RagkitError as error:
+        except (RagkitError, OSError) as error:
             self.judgments = None
             self._say(f"not opened: {error}")
             return
@@ -152,8 +152,8 @@ class Judge:
             return
         try:
             query_id = self.judgments.add(self.new.value)
-        except RagkitError as error:
-            self._say(str(error))
+        except (RagkitError, OSError) as error:  # a folder may be write-protected, or a disk full
+            self._say(f"not added: {error}")
             return
         self.new.value = ""
         self._offer(query_id)
@@ -181,7 +181,7 @@ class Judge:
             return
         try:
             self.judgments.grade(str(self.question.value), doc_id, grade)
-        except RagkitError as error:
+        except (RagkitError, OSError) as error:
             self._say(f"not saved: {error}")
             return
         self._step(1)
