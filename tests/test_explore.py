@@ -179,6 +179,16 @@ def test_a_folder_is_opened_by_its_name_and_one_that_is_not_there_is_told(folder
     assert list(found.found["bm25"]) == ["dog.md"]
 
 
+def test_systems_of_ones_own_search_the_collection_that_they_were_given_with(folder: Path) -> None:
+    found = search(str(folder), {"mine": lambda queries: {q: {"both.md": 1.0} for q in queries}}, encoder="")
+    for name, systems in ((str(folder), ("mine",)), ("larkfield", ("bm25",)), (str(folder), ("mine",))):
+        found.collection.value = name
+        found.open.click()
+        assert found.left.options == systems
+    found.question.value = "barking"
+    assert found.found == {"mine": {"both.md": 1.0}}
+
+
 def test_a_question_of_the_collection_can_be_taken() -> None:
     found = search(collection(), encoder="")
     found.samples.value = QUERIES["q-dog"]
@@ -434,6 +444,21 @@ def test_systems_of_ones_own_make_the_pool(folder: Path) -> None:
     panel = judge(str(folder), {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
     panel.new.value = "anything"
     assert panel.pools["q1"] == ["dog.md"]
+
+
+def test_systems_of_ones_own_do_not_judge_another_folder(folder: Path) -> None:
+    other = folder / "other"
+    other.mkdir()
+    (other / "fish.md").write_text("A fish swims")
+    panel = judge("", {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
+    panel.folder.value = str(folder)
+    panel.open.click()
+    assert panel.engine
+    assert list(panel.engine.systems) == ["mine"]
+    panel.folder.value = str(other)
+    panel.open.click()
+    panel.new.value = "who swims?"
+    assert panel.pools["q1"] == ["fish.md"]
 
 
 def test_a_document_full_of_markup_is_shown_as_text(folder: Path) -> None:

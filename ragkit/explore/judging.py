@@ -25,7 +25,8 @@ class Judge:
 
     The box "Keys" takes 0, 1, 2 for grades, n and b for the next document and the one before, q for the
     next question; deleting a letter goes back to the document it was typed for. `name`: who judges.
-    `encoder` "": the pools are BM25's alone.
+    `encoder` "": the pools are BM25's alone. `systems` make the pools of the folder that is opened first;
+    another one has other documents.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Judge:
         encoder: str = embedded.NAME,
     ) -> None:
         self._systems, self._split, self._encoder = systems, split, encoder
+        self._first: Path | None = None  # the folder that `systems` search
         self.engine: Engine | None = None
         self.judgments: Judgments | None = None
         self.pools: dict[str, list[str]] = {}
@@ -112,9 +114,10 @@ class Judge:
             where = formats.folder(name)
             if where is None or formats.BUILT_IN in where.parents:
                 raise RagkitError(f"{name} is no folder of your own; built-in collections are judged already")
-            self.judgments = Judgments(Path(where), self._split, self.name.value.strip())
-            self.engine = start(str(where), self._encoder)
-            self.engine.systems = dict(self._systems or self.engine.systems)
+            self.judgments = Judgments(where, self._split, self.name.value.strip())
+            own = self._systems if where == (self._first or where) else None
+            self.engine = start(str(where), self._encoder, own)
+            self._first = self._first or where
         except (RagkitError, OSError) as error:
             self.judgments = None
             self._say(f"not opened: {error}")
