@@ -10,7 +10,7 @@ import pytest
 
 from ragkit import data
 from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
-from ragkit.types import Collection, RagkitError, Run, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
 from tests.toy import CORPUS, QUERIES, BagOfLetters
 
 NASTY = (
@@ -431,7 +431,7 @@ def test_what_cannot_be_written_is_told_and_not_taken_for_saved(folder: Path) ->
     (folder / "queries.jsonl").unlink()
     (folder / "queries.jsonl").mkdir()
     panel.new.value = "who barks?"
-    assert "not added: " in panel.status.value
+    assert "cannot be judged yet: " in panel.status.value
     (folder / "queries.jsonl").rmdir()
     (folder / "qrels" / "test.tsv").unlink()
     (folder / "qrels").rmdir()
@@ -441,16 +441,69 @@ def test_what_cannot_be_written_is_told_and_not_taken_for_saved(folder: Path) ->
 
 
 def test_systems_of_ones_own_make_the_pool(folder: Path) -> None:
-    panel = judge(str(folder), {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
+    panel = judge(str(folder), {"mine": lambda queries: {q: {"dog.md": 1.0} for q in queries}}, encoder="")
     panel.new.value = "anything"
     assert panel.pools["q1"] == ["dog.md"]
+
+
+def test_a_system_is_asked_all_questions_at_once_and_none_again(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    for question in ("who sleeps?", "who barks?", "who swims?"):
+        made.add(question)
+    asked: list[list[str]] = []
+
+    def mine(queries: Queries) -> Run:
+        asked.append(list(queries))
+        return {q: {"cat.md": 2.0, "dog.md": 1.0} for q in queries}
+
+    panel = judge(str(folder), {"mine": mine}, encoder="")
+    panel.new.value = "who flies?"
+    panel.keys.value = "012q01q"
+    assert asked == [["q1", "q2", "q3"], ["q4"]]
+
+
+def test_a_system_that_is_not_to_be_had_is_told_when_the_folder_is_opened(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.add("who sleeps?")
+    lacking = True
+
+    def mine(queries: Queries) -> Run:
+        if lacking:
+            raise Unavailable("needs a key")
+        return {q: {"cat.md": 2.0} for q in queries}
+
+    panel = judge(str(folder), {"mine": mine}, encoder="")
+    assert "not opened: needs a key" in panel.status.value
+    panel.keys.value = "2"
+    assert grades(folder) == []
+    lacking = False
+    panel.open.click()
+    lacking = True
+    panel.new.value = "who barks?"
+    assert "needs a key" in panel.status.value
+    assert panel.question.value == "q1"
+    panel.keys.value = "2q"
+    assert "needs a key" in panel.status.value
+    lacking = False
+    panel.keys.value = "2qq"  # the question was saved, and is asked now
+    assert panel.question.value == "q2"
+    assert panel.pools["q2"] == ["cat.md"]
+
+
+def test_a_question_that_somebody_else_adds_is_judged_too(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+    judgments.Judgments(folder, name="bob").add("who sleeps, cat or dog?")
+    panel.keys.value = "2q"
+    assert panel.question.value == "q2"
+    assert "q2, document 1 of 3" in panel.status.value
 
 
 def test_systems_of_ones_own_do_not_judge_another_folder(folder: Path) -> None:
     other = folder / "other"
     other.mkdir()
     (other / "fish.md").write_text("A fish swims")
-    panel = judge("", {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
+    panel = judge("", {"mine": lambda queries: {q: {"dog.md": 1.0} for q in queries}}, encoder="")
     panel.folder.value = str(folder)
     panel.open.click()
     assert panel.engine
