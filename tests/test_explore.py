@@ -594,6 +594,40 @@ def test_wins_opens_a_question_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert set(panel.gained.values()) == {0.0}
 
 
+def test_rankings_are_those_of_the_question_best_first(tmp_path: Path) -> None:
+    folders = [a_record(tmp_path / name, "new", {"q1": 1.0}, {"seed": n})
+               for n, name in enumerate(("one", "two"))]  # fmt: skip
+    rows = [("new", "q1", "worse", 2, 9.0), ("new", "q1", "best", 1, 9.0), ("new", "q2", "other", 1, 3.0),
+            ("base", "q1", "best", 1, 0.5)]  # fmt: skip
+    columns = ["system", "query_id", "doc_id", "rank", "score"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folders[0] / "rankings.parquet")
+    one, two = (records.found([folder])[0] for folder in folders)
+    assert records.ranked([one], "q1") == {"new": ["best", "worse"], "base": ["best"]}
+    assert records.ranked([one], "q3") == records.ranked([two], "q1") == {}
+    assert records.ranked([one, two], "q2") == {f"{one}: new": ["other"]}
+
+
+def test_the_baseline_is_the_system_of_that_name_not_one_that_ends_so(tmp_path: Path) -> None:
+    one = a_record(tmp_path / "one", "tuned base", {"q1": 1.0}, {})
+    values = pd.read_parquet(one / "per_query.parquet")
+    values.iloc[::-1].to_parquet(one / "per_query.parquet")  # "tuned base" first
+    panel = wins([one])
+    assert (panel.system.value, panel.baseline.value) == ("tuned base", "base")
+
+
+def test_rewordings_that_cannot_be_read_are_told(folder: Path, tmp_path: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    one = a_record(tmp_path / ".records" / "one", "new", {"q1": 1.0}, {})
+    run = json.loads((one / "run.json").read_text())
+    run["outcome"]["collection"] = str(folder)
+    (one / "run.json").write_text(json.dumps(run))
+    assert "ids" not in wins([one]).status.value  # no rewordings at all: nothing is wrong
+    (folder / "variants.jsonl").write_text("{")
+    assert "only ids are shown" in (told := wins([one]).status.value)
+    assert "variants.jsonl, line 1: it is not JSON" in told
+
+
 def test_wins_of_two_runs_names_the_systems_after_them(tmp_path: Path) -> None:
     folders = [a_record(tmp_path / name, "new", {"q1": value}, {"seed": n})
                for n, (name, value) in enumerate([("one", 1.0), ("two", 0.0)])]  # fmt: skip
