@@ -19,11 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 from ragkit import data
 from ragkit.explore import judgments
 from tests.project import ragkit as command
+
+pytest.importorskip("playwright", reason="needs playwright: pip install -r requirements.txt")
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -32,6 +34,15 @@ def folder(tmp_path: Path) -> Path:
     for name, text in {"cat": "The cat sleeps", "dog": "A dog barks", "both": "cat and dog sleep"}.items():
         (tmp_path / f"{name}.md").write_text(f"# About {name}\n\n{text}\n")
     return tmp_path
+
+
+def test_browser_tests_without_a_browsers_driver_are_skipped_with_a_message() -> None:
+    alone = "import sys, pytest; sys.modules['playwright'] = None; sys.exit(pytest.main(sys.argv[1:]))"
+    tests = Path(__file__).with_name("test_browser.py")
+    command = [sys.executable, "-c", alone, "-rs", "-p", "no:cacheprovider", str(tests)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tests.parent.parent)
+    assert "1 skipped" in told.stdout, told.stdout
+    assert "needs playwright" in told.stdout
 
 
 # --- engine -----------------------------------------------------------------------------------------
