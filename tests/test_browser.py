@@ -257,6 +257,16 @@ def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path:
     page.keyboard.press("ArrowUp")  # number 1
     expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("grade")
     picture(wins, "wins", tmp_path)
+    plot = wins.get_by_role("img", name="differences in nDCG@10, largest first")
+    size, many = plot.bounding_box(), questions.locator("option").count() - 1
+    assert size
+    for number in (many, 1, 7):
+        plot.click(position={"x": size["width"] * (number - 0.5) / many, "y": size["height"] / 2})
+        expect(wins.get_by_label("Number", exact=True)).to_have_value(str(number))
+        chosen = questions.locator("option").nth(number).inner_text()
+        expect(questions.locator("option:checked")).to_have_text(chosen)
+        text = re.split(r":\s", chosen, maxsplit=1)[1]
+        expect(wins.locator("p > b")).to_contain_text(" ".join(text.split()))
 
 
 def re_label(of: Locator, beginning: str) -> str:

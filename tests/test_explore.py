@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -145,6 +146,15 @@ def test_nothing_that_a_document_says_becomes_a_tag_or_an_attribute() -> None:
         assert seen.tags <= allowed
         assert seen.attributes <= {"style", "role", "aria-label", "aria-live", "tabindex", "scope"}
         assert "<script>alert(1)</script>" in " ".join(seen.text.split())
+
+
+def test_a_click_on_a_bar_does_nothing_that_a_text_says() -> None:
+    page = shown.bars([1.0, -0.5], NASTY)
+    assert Tags(page).tags <= {"svg", "title", "rect", "line", "div"}
+    assert {name for name in Tags(page).attributes if name.startswith("on")} == {"onclick"}
+    click = re.compile('onclick="([^"]*)"')
+    assert click.findall(page) == click.findall(shown.bars([0.25, 0.0], "RR"))
+    assert len(click.findall(page)) == 1
 
 
 def test_matching_words_are_marked_and_the_judged_grade_is_said() -> None:
