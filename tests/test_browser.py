@@ -6,6 +6,7 @@ RAGKIT_SCREENSHOTS names a folder to keep the pictures in.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -69,10 +70,20 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on a copy of the notebook (the committed one is not to be saved over); its address."""
+    """JupyterLab on a copy of the notebook (the committed one is not to be saved over); {} is a path.
+
+    Beside it a folder of notes, another notebook, and a record that lies where this server can show it.
+    """
     home = tmp_path_factory.mktemp("lab")
     (home / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", home / "notebooks")
+    shutil.copytree(ROOT / "data" / "larkfield" / "corpus" / "people", home / "notebooks" / "notes")
+    record = shutil.copytree(ROOT / "data" / "published" / "12_hybrid", home / "records" / "one run #1")
+    shutil.copy(ROOT / "notebooks" / "12_hybrid.ipynb", record / "notebook.ipynb")
+    listing = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text())
+    listing["cells"] = [cell for cell in listing["cells"] if cell["cell_type"] == "code"][-1:]
+    listing["cells"][0]["source"] = "from ragkit import explore\nexplore.runs(['../records'])"
+    (home / "notebooks" / "runs.ipynb").write_text(json.dumps(listing))
     for name, text in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +112,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.2)
-        yield f"{address}/lab/tree/notebooks/00_start_here.ipynb?token={TOKEN}"
+        yield f"{address}/lab{{}}?token={TOKEN}"
     finally:
         server.terminate()  # it ends its kernels
         server.wait(timeout=30)
@@ -113,22 +124,25 @@ def page(lab: str) -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         opened = browser.new_page(viewport={"width": 1280, "height": 1600})
-        opened.set_default_timeout(60_000)
-        opened.goto(lab)
-        opened.locator(".jp-CodeCell .cm-content").first.wait_for()
-        opened.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
-        opened.locator(".jp-CodeCell .cm-content").first.click()
-        for _ in range(6):  # what is run before JupyterLab and the kernel have met is lost without a word
-            opened.get_by_role("menuitem", name="Run", exact=True).click()
-            opened.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            with suppress(TimeoutError):
-                opened.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[\d+\]")).first.wait_for(
-                    timeout=8000
-                )
-                break
-        opened.get_by_label("Notebook", exact=True).wait_for()  # of the last widget
+        run_all(opened, lab.format("/tree/notebooks/00_start_here.ipynb"))
         yield opened
         browser.close()
+
+
+def run_all(page: Page, address: str) -> None:
+    """Open a notebook whose last cell is explore.runs(), and run its cells."""
+    page.set_default_timeout(60_000)
+    page.goto(address)
+    page.locator(".jp-CodeCell .cm-content").first.wait_for()
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    for _ in range(6):  # what is run before JupyterLab and the kernel have met is lost without a word
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with suppress(TimeoutError):
+            page.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[\d+\]")).first.wait_for(timeout=8000)
+            break
+    page.get_by_label("Notebook", exact=True).wait_for()
 
 
 def say(widget: Locator, text: str) -> None:
@@ -285,5 +299,27 @@ def test_recorded_runs_are_filtered_and_compared(page: Page, tmp_path: Path) -> 
     page.keyboard.press("Enter")
     table = runs.get_by_role("table", name="Compared")
     expect(table.get_by_role("row").filter(has_text="minmax")).to_contain_text("nDCG@10")
-    expect(runs.get_by_role("listitem")).to_contain_text("notebook")
+    # the links come behind the table: finding the server imports its package first, seconds where all is busy
+    expect(runs.get_by_role("listitem")).to_contain_text("notebook", timeout=60_000)
     picture(runs, "runs", tmp_path)
+
+
+def test_the_notebook_of_a_run_is_opened_by_its_link(page: Page, lab: str) -> None:
+    assert page.context.browser
+    listing = page.context.browser.new_context().new_page()
+    run_all(listing, lab.format("/workspaces/runs/tree/notebooks/runs.ipynb"))  # else it opens both
+    runs = widget(listing, "Notebook")
+    runs.get_by_label("Numbers", exact=True).fill("1")
+    listing.keyboard.press("Enter")
+    with listing.expect_popup() as popup:
+        runs.get_by_role("link", name="open its notebook").click()
+    opened = popup.value
+    opened.set_default_timeout(60_000)
+    recorded = json.loads((ROOT / "notebooks" / "12_hybrid.ipynb").read_text())
+    first_line = "".join(recorded["cells"][0]["source"]).splitlines()[0]
+    heading = opened.locator(".jp-Notebook").get_by_role("heading", level=1)
+    expect(heading.filter(has_text=first_line.strip("# "))).to_be_visible(timeout=60_000)
+    assert "/lab/tree/records/one%20run%20%231/notebook.ipynb" in opened.url
+    assert opened.get_by_role("dialog").count() == 0
+    opened.close()
+    listing.close()
