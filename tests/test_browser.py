@@ -23,6 +23,7 @@ import pytest
 
 from ragkit import data
 from ragkit.explore import judgments
+from ragkit.explore.shown import title
 from tests.project import ragkit as command
 
 pytest.importorskip("playwright", reason="needs playwright: pip install -r requirements.txt")
@@ -41,6 +42,7 @@ THINGS = ("lamp", "kettle", "ladder", "carpet", "mirror", "bicycle", "violin", "
           "clock", "sofa", "camera", "helmet", "teapot", "basket", "anchor", "drum", "flag",
           "lantern")  # fmt: skip
 PLACES = ("attic", "cellar", "garage", "kitchen", "garden", "office", "stable", "tower", "boathouse")
+FEVER = "hr-q45"  # of larkfield: until when to ring the manager; its answer is in one document
 NASTY = """# <b>Quince</b> <img src=x onerror="window.hit=1">
 
 <script>window.hit = 2</script> quince &lt;jam&gt; [quince](javascript:window.hit=3)
@@ -241,7 +243,7 @@ def test_a_new_user_searches_and_judges_a_folder_and_runs_an_experiment_on_it(
     judge.get_by_role("button", name="Back").click()
     expect(judge.get_by_label("Keys", exact=True)).to_be_focused()  # else two zeros would ask for a restart
     say(judge, "graded")
-    picture(judge, "judge", tmp_path)
+    picture(judge, "judge_back", tmp_path)
     page.keyboard.type("bb00")
     say(judge, "q10, document")
     assert page.get_by_role("dialog").count() == 0
@@ -258,6 +260,36 @@ def test_a_new_user_searches_and_judges_a_folder_and_runs_an_experiment_on_it(
     assert status == 0, err
     assert "1 runs made, 0 done before, 0 failed" in out
     assert re.search(r"minmax +nDCG@10 +[01]\.\d+", out), out
+
+
+def test_a_folder_beside_the_notebook_is_judged_by_its_short_path(page: Page, tmp_path: Path) -> None:
+    known = data.load("larkfield", "test")
+    judged = {title(known, doc_id): grade for doc_id, grade in known.qrels[FEVER].items()}
+    judge = widget(page, "Keys")
+    judge.get_by_label("Folder", exact=True).fill("notes")
+    judge.get_by_label("Your name", exact=True).fill("ada")
+    judge.get_by_role("button", name="Open").click()
+    say(judge, "99 documents; add a question to judge")
+    judge.get_by_label("Keys", exact=True).fill("")  # what was typed for another folder
+    judge.get_by_label("New", exact=True).fill(known.queries[FEVER])
+    judge.get_by_label("New", exact=True).press("Enter")
+    say(judge, "q1, document 1 of")
+    documents = int(re.findall(r"document 1 of (\d+)", judge.get_by_role("status").inner_text())[0])
+    expect(judge.get_by_label("Keys", exact=True)).to_be_focused()
+    right = 0
+    for place in range(1, documents + 1):
+        say(judge, f"q1, document {place} of")
+        name = judge.get_by_role("region", name="text of").get_attribute("aria-label") or ""
+        grade = judged.get(name.removeprefix("text of "), 0)
+        right = place if grade == 2 else right
+        page.keyboard.type(str(grade))
+    say(judge, f"{documents} of {documents} judged, saved in judgments/ada.tsv")
+    assert right, "no system found the document that answers the question"
+    for _ in range(documents - right + 1):
+        page.keyboard.type("b")
+    say(judge, f"document {right} of {documents}, graded 2")
+    expect(judge).not_to_contain_text(str(ROOT))
+    picture(judge.locator(".widget-vbox").first, "judge", tmp_path)
 
 
 def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path: Path) -> None:
