@@ -6,6 +6,7 @@ RAGKIT_SCREENSHOTS names a folder to keep the pictures in.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,11 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 from ragkit import data
 from ragkit.explore import judgments
+from ragkit.explore.shown import title
 from tests.project import ragkit as command
+
+pytest.importorskip("playwright", reason="needs playwright: pip install -r requirements.txt")
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,6 +42,7 @@ THINGS = ("lamp", "kettle", "ladder", "carpet", "mirror", "bicycle", "violin", "
           "clock", "sofa", "camera", "helmet", "teapot", "basket", "anchor", "drum", "flag",
           "lantern")  # fmt: skip
 PLACES = ("attic", "cellar", "garage", "kitchen", "garden", "office", "stable", "tower", "boathouse")
+FEVER = "hr-q45"  # of larkfield: until when to ring the manager; its answer is in one document
 NASTY = """# <b>Quince</b> <img src=x onerror="window.hit=1">
 
 <script>window.hit = 2</script> quince &lt;jam&gt; [quince](javascript:window.hit=3)
@@ -67,10 +72,20 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on a copy of the notebook (the committed one is not to be saved over); its address."""
+    """JupyterLab on a copy of the notebook (the committed one is not to be saved over); {} is a path.
+
+    Beside it a folder of notes, another notebook, and a record that lies where this server can show it.
+    """
     home = tmp_path_factory.mktemp("lab")
     (home / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", home / "notebooks")
+    shutil.copytree(ROOT / "data" / "larkfield" / "corpus" / "people", home / "notebooks" / "notes")
+    record = shutil.copytree(ROOT / "data" / "published" / "12_hybrid", home / "records" / "one run #1")
+    shutil.copy(ROOT / "notebooks" / "12_hybrid.ipynb", record / "notebook.ipynb")
+    listing = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text())
+    listing["cells"] = [cell for cell in listing["cells"] if cell["cell_type"] == "code"][-1:]
+    listing["cells"][0]["source"] = "from ragkit import explore\nexplore.runs(['../records'])"
+    (home / "notebooks" / "runs.ipynb").write_text(json.dumps(listing))
     for name, text in SETTINGS.items():
         path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +114,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.2)
-        yield f"{address}/lab/tree/notebooks/00_start_here.ipynb?token={TOKEN}"
+        yield f"{address}/lab{{}}?token={TOKEN}"
     finally:
         server.terminate()  # it ends its kernels
         server.wait(timeout=30)
@@ -111,22 +126,25 @@ def page(lab: str) -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         opened = browser.new_page(viewport={"width": 1280, "height": 1600})
-        opened.set_default_timeout(60_000)
-        opened.goto(lab)
-        opened.locator(".jp-CodeCell .cm-content").first.wait_for()
-        opened.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
-        opened.locator(".jp-CodeCell .cm-content").first.click()
-        for _ in range(6):  # what is run before JupyterLab and the kernel have met is lost without a word
-            opened.get_by_role("menuitem", name="Run", exact=True).click()
-            opened.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            with suppress(TimeoutError):
-                opened.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[\d+\]")).first.wait_for(
-                    timeout=8000
-                )
-                break
-        opened.get_by_label("Notebook", exact=True).wait_for()  # of the last widget
+        run_all(opened, lab.format("/tree/notebooks/00_start_here.ipynb"))
         yield opened
         browser.close()
+
+
+def run_all(page: Page, address: str) -> None:
+    """Open a notebook whose last cell is explore.runs(), and run its cells."""
+    page.set_default_timeout(60_000)
+    page.goto(address)
+    page.locator(".jp-CodeCell .cm-content").first.wait_for()
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    for _ in range(6):  # what is run before JupyterLab and the kernel have met is lost without a word
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with suppress(TimeoutError):
+            page.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[\d+\]")).first.wait_for(timeout=8000)
+            break
+    page.get_by_label("Notebook", exact=True).wait_for()
 
 
 def say(widget: Locator, text: str) -> None:
@@ -225,7 +243,7 @@ def test_a_new_user_searches_and_judges_a_folder_and_runs_an_experiment_on_it(
     judge.get_by_role("button", name="Back").click()
     expect(judge.get_by_label("Keys", exact=True)).to_be_focused()  # else two zeros would ask for a restart
     say(judge, "graded")
-    picture(judge, "judge", tmp_path)
+    picture(judge, "judge_back", tmp_path)
     page.keyboard.type("bb00")
     say(judge, "q10, document")
     assert page.get_by_role("dialog").count() == 0
@@ -244,6 +262,36 @@ def test_a_new_user_searches_and_judges_a_folder_and_runs_an_experiment_on_it(
     assert re.search(r"minmax +nDCG@10 +[01]\.\d+", out), out
 
 
+def test_a_folder_beside_the_notebook_is_judged_by_its_short_path(page: Page, tmp_path: Path) -> None:
+    known = data.load("larkfield", "test")
+    judged = {title(known, doc_id): grade for doc_id, grade in known.qrels[FEVER].items()}
+    judge = widget(page, "Keys")
+    judge.get_by_label("Folder", exact=True).fill("notes")
+    judge.get_by_label("Your name", exact=True).fill("ada")
+    judge.get_by_role("button", name="Open").click()
+    say(judge, "99 documents; add a question to judge")
+    judge.get_by_label("Keys", exact=True).fill("")  # what was typed for another folder
+    judge.get_by_label("New", exact=True).fill(known.queries[FEVER])
+    judge.get_by_label("New", exact=True).press("Enter")
+    say(judge, "q1, document 1 of")
+    documents = int(re.findall(r"document 1 of (\d+)", judge.get_by_role("status").inner_text())[0])
+    expect(judge.get_by_label("Keys", exact=True)).to_be_focused()
+    right = 0
+    for place in range(1, documents + 1):
+        say(judge, f"q1, document {place} of")
+        name = judge.get_by_role("region", name="text of").get_attribute("aria-label") or ""
+        grade = judged.get(name.removeprefix("text of "), 0)
+        right = place if grade == 2 else right
+        page.keyboard.type(str(grade))
+    say(judge, f"{documents} of {documents} judged, saved in judgments/ada.tsv")
+    assert right, "no system found the document that answers the question"
+    for _ in range(documents - right + 1):
+        page.keyboard.type("b")
+    say(judge, f"document {right} of {documents}, graded 2")
+    expect(judge).not_to_contain_text(str(ROOT))
+    picture(judge.locator(".widget-vbox").first, "judge", tmp_path)
+
+
 def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path: Path) -> None:
     wins = widget(page, "Questions")
     wins.get_by_label("Runs", exact=True).select_option(label=re_label(wins, "12_hybrid"))
@@ -255,6 +303,16 @@ def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path:
     page.keyboard.press("ArrowUp")  # number 1
     expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("grade")
     picture(wins, "wins", tmp_path)
+    plot = wins.get_by_role("img", name="differences in nDCG@10, largest first")
+    size, many = plot.bounding_box(), questions.locator("option").count() - 1
+    assert size
+    for number in (many, 1, 7):
+        plot.click(position={"x": size["width"] * (number - 0.5) / many, "y": size["height"] / 2})
+        expect(wins.get_by_label("Number", exact=True)).to_have_value(str(number))
+        chosen = questions.locator("option").nth(number).inner_text()
+        expect(questions.locator("option:checked")).to_have_text(chosen)
+        text = re.split(r":\s", chosen, maxsplit=1)[1]
+        expect(wins.locator("p > b")).to_contain_text(" ".join(text.split()))
 
 
 def re_label(of: Locator, beginning: str) -> str:
@@ -273,5 +331,27 @@ def test_recorded_runs_are_filtered_and_compared(page: Page, tmp_path: Path) -> 
     page.keyboard.press("Enter")
     table = runs.get_by_role("table", name="Compared")
     expect(table.get_by_role("row").filter(has_text="minmax")).to_contain_text("nDCG@10")
-    expect(runs.get_by_role("listitem")).to_contain_text("notebook")
+    # the links come behind the table: finding the server imports its package first, seconds where all is busy
+    expect(runs.get_by_role("listitem")).to_contain_text("notebook", timeout=60_000)
     picture(runs, "runs", tmp_path)
+
+
+def test_the_notebook_of_a_run_is_opened_by_its_link(page: Page, lab: str) -> None:
+    assert page.context.browser
+    listing = page.context.browser.new_context().new_page()
+    run_all(listing, lab.format("/workspaces/runs/tree/notebooks/runs.ipynb"))  # else it opens both
+    runs = widget(listing, "Notebook")
+    runs.get_by_label("Numbers", exact=True).fill("1")
+    listing.keyboard.press("Enter")
+    with listing.expect_popup() as popup:
+        runs.get_by_role("link", name="open its notebook").click()
+    opened = popup.value
+    opened.set_default_timeout(60_000)
+    recorded = json.loads((ROOT / "notebooks" / "12_hybrid.ipynb").read_text())
+    first_line = "".join(recorded["cells"][0]["source"]).splitlines()[0]
+    heading = opened.locator(".jp-Notebook").get_by_role("heading", level=1)
+    expect(heading.filter(has_text=first_line.strip("# "))).to_be_visible(timeout=60_000)
+    assert "/lab/tree/records/one%20run%20%231/notebook.ipynb" in opened.url
+    assert opened.get_by_role("dialog").count() == 0
+    opened.close()
+    listing.close()

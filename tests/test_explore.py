@@ -2,6 +2,9 @@
 
 import json
 import math
+import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from ragkit import data
 from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
-from ragkit.types import Collection, RagkitError, Run, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
 from tests.toy import CORPUS, QUERIES, BagOfLetters
 
 NASTY = (
@@ -32,6 +35,15 @@ def folder(tmp_path: Path) -> Path:
     for name, text in {"cat": "The cat sleeps", "dog": "A dog barks", "both": "cat and dog sleep"}.items():
         (tmp_path / f"{name}.md").write_text(f"# About {name}\n\n{text}\n")
     return tmp_path
+
+
+def test_browser_tests_without_a_browsers_driver_are_skipped_with_a_message() -> None:
+    alone = "import sys, pytest; sys.modules['playwright'] = None; sys.exit(pytest.main(sys.argv[1:]))"
+    tests = Path(__file__).with_name("test_browser.py")
+    command = [sys.executable, "-c", alone, "-rs", "-p", "no:cacheprovider", str(tests)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tests.parent.parent)
+    assert "1 skipped" in told.stdout, told.stdout
+    assert "needs playwright" in told.stdout
 
 
 # --- engine -----------------------------------------------------------------------------------------
@@ -136,6 +148,15 @@ def test_nothing_that_a_document_says_becomes_a_tag_or_an_attribute() -> None:
         assert "<script>alert(1)</script>" in " ".join(seen.text.split())
 
 
+def test_a_click_on_a_bar_does_nothing_that_a_text_says() -> None:
+    page = shown.bars([1.0, -0.5], NASTY)
+    assert Tags(page).tags <= {"svg", "title", "rect", "line", "div"}
+    assert {name for name in Tags(page).attributes if name.startswith("on")} == {"onclick"}
+    click = re.compile('onclick="([^"]*)"')
+    assert click.findall(page) == click.findall(shown.bars([0.25, 0.0], "RR"))
+    assert len(click.findall(page)) == 1
+
+
 def test_matching_words_are_marked_and_the_judged_grade_is_said() -> None:
     held = collection()
     held.qrels["q-cat"] = {"cat": 2}
@@ -177,6 +198,16 @@ def test_a_folder_is_opened_by_its_name_and_one_that_is_not_there_is_told(folder
     assert "Did you mean larkfield?" in found.status.value
     found.go.click()  # what was open before still is
     assert list(found.found["bm25"]) == ["dog.md"]
+
+
+def test_systems_of_ones_own_search_the_collection_that_they_were_given_with(folder: Path) -> None:
+    found = search(str(folder), {"mine": lambda queries: {q: {"both.md": 1.0} for q in queries}}, encoder="")
+    for name, systems in ((str(folder), ("mine",)), ("larkfield", ("bm25",)), (str(folder), ("mine",))):
+        found.collection.value = name
+        found.open.click()
+        assert found.left.options == systems
+    found.question.value = "barking"
+    assert found.found == {"mine": {"both.md": 1.0}}
 
 
 def test_a_question_of_the_collection_can_be_taken() -> None:
@@ -256,11 +287,45 @@ def test_two_people_at_once_lose_nothing_and_the_doubtful_grade_is_the_lower(fol
     ada.grade(query_id, "cat.md", 2)
     with pytest.raises(RagkitError, match="known question"):
         bob.grade("q9", "cat.md", 1)
-    bob.queries = judgments.Judgments(folder, name="bob").queries
-    bob.grade(query_id, "cat.md", 1)
+    bob.grade(query_id, "cat.md", 1)  # a question that was added since
     bob.grade(query_id, "both.md", 0)
     ada.grade(query_id, "both.md", 1)
     assert data.load(str(folder)).qrels == {"q1": {"cat.md": 1, "both.md": 0}}
+
+
+def test_two_windows_of_one_name_keep_the_grades_of_both(folder: Path) -> None:
+    one, two = judgments.Judgments(folder), judgments.Judgments(folder)
+    assert one.add("who sleeps?") == two.add("who sleeps?") == "q1"  # one question, not two
+    one.grade("q1", "cat.md", 2)
+    two.grade("q1", "dog.md", 0)
+    one.grade("q1", "both.md", 1)
+    assert judgments.Judgments(folder).mine == {"q1": {"cat.md": 2, "dog.md": 0, "both.md": 1}}
+    assert one.mine == judgments.Judgments(folder).mine
+
+
+def test_judgments_that_arrive_while_one_judges_are_not_replaced_either(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.add("who sleeps?")
+    (folder / "qrels").mkdir()
+    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(official)
+    with pytest.raises(RagkitError, match="1 judgments that were not made here"):
+        made.grade("q1", "dog.md", 2)
+    assert (folder / "qrels" / "test.tsv").read_text() == official
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0c"])
+def test_what_only_splitlines_takes_for_a_line_end_is_none(folder: Path, odd: str) -> None:
+    (folder / f"a{odd}b.md").write_text("The odd cat sleeps")
+    asked = {"_id": "q1", "text": f"who{odd if odd != chr(12) else ' '}sleeps?"}
+    (folder / "queries.jsonl").write_text(json.dumps(asked, ensure_ascii=False) + "\n")
+    made = judgments.Judgments(folder)
+    assert made.add("who barks?") == "q2"
+    made.grade("q1", f"a{odd}b.md", 2)
+    made.grade("q1", "cat.md", 1)
+    expected = {f"a{odd}b.md": 2, "cat.md": 1}
+    assert judgments.Judgments(folder).mine == {"q1": expected}
+    assert data.load(str(folder)).qrels["q1"] == expected
 
 
 @pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b"])
@@ -371,10 +436,103 @@ def test_what_cannot_be_judged_is_told(folder: Path, tmp_path: Path) -> None:
     assert grades(folder) == []
 
 
+def test_what_cannot_be_written_is_told_and_not_taken_for_saved(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who sleeps, cat or dog?"
+    (folder / "judgments").write_text("a file where the folder has to be")
+    panel.keys.value = "2"
+    assert "not saved: " in panel.status.value
+    assert panel.place == 0
+    panel.next.click()
+    panel.back.click()
+    assert "graded" not in panel.status.value
+    (folder / "judgments").unlink()
+    panel.keys.value = "22"
+    assert len(grades(folder)) == 1
+    (folder / "queries.jsonl").unlink()
+    (folder / "queries.jsonl").mkdir()
+    panel.new.value = "who barks?"
+    assert "cannot be judged yet: " in panel.status.value
+    (folder / "queries.jsonl").rmdir()
+    (folder / "qrels" / "test.tsv").unlink()
+    (folder / "qrels").rmdir()
+    (folder / "qrels").write_text("a file where the folder has to be")
+    panel.open.click()
+    assert "not opened: " in panel.status.value
+
+
 def test_systems_of_ones_own_make_the_pool(folder: Path) -> None:
-    panel = judge(str(folder), {"mine": lambda queries: {"q": {"dog.md": 1.0}}}, encoder="")
+    panel = judge(str(folder), {"mine": lambda queries: {q: {"dog.md": 1.0} for q in queries}}, encoder="")
     panel.new.value = "anything"
     assert panel.pools["q1"] == ["dog.md"]
+
+
+def test_a_system_is_asked_all_questions_at_once_and_none_again(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    for question in ("who sleeps?", "who barks?", "who swims?"):
+        made.add(question)
+    asked: list[list[str]] = []
+
+    def mine(queries: Queries) -> Run:
+        asked.append(list(queries))
+        return {q: {"cat.md": 2.0, "dog.md": 1.0} for q in queries}
+
+    panel = judge(str(folder), {"mine": mine}, encoder="")
+    panel.new.value = "who flies?"
+    panel.keys.value = "012q01q"
+    assert asked == [["q1", "q2", "q3"], ["q4"]]
+
+
+def test_a_system_that_is_not_to_be_had_is_told_when_the_folder_is_opened(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.add("who sleeps?")
+    lacking = True
+
+    def mine(queries: Queries) -> Run:
+        if lacking:
+            raise Unavailable("needs a key")
+        return {q: {"cat.md": 2.0} for q in queries}
+
+    panel = judge(str(folder), {"mine": mine}, encoder="")
+    assert "not opened: needs a key" in panel.status.value
+    panel.keys.value = "2"
+    assert grades(folder) == []
+    lacking = False
+    panel.open.click()
+    lacking = True
+    panel.new.value = "who barks?"
+    assert "needs a key" in panel.status.value
+    assert panel.question.value == "q1"
+    panel.keys.value = "2q"
+    assert "needs a key" in panel.status.value
+    lacking = False
+    panel.keys.value = "2qq"  # the question was saved, and is asked now
+    assert panel.question.value == "q2"
+    assert panel.pools["q2"] == ["cat.md"]
+
+
+def test_a_question_that_somebody_else_adds_is_judged_too(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+    judgments.Judgments(folder, name="bob").add("who sleeps, cat or dog?")
+    panel.keys.value = "2q"
+    assert panel.question.value == "q2"
+    assert "q2, document 1 of 3" in panel.status.value
+
+
+def test_systems_of_ones_own_do_not_judge_another_folder(folder: Path) -> None:
+    other = folder / "other"
+    other.mkdir()
+    (other / "fish.md").write_text("A fish swims")
+    panel = judge("", {"mine": lambda queries: {q: {"dog.md": 1.0} for q in queries}}, encoder="")
+    panel.folder.value = str(folder)
+    panel.open.click()
+    assert panel.engine
+    assert list(panel.engine.systems) == ["mine"]
+    panel.folder.value = str(other)
+    panel.open.click()
+    panel.new.value = "who swims?"
+    assert panel.pools["q1"] == ["fish.md"]
 
 
 def test_a_document_full_of_markup_is_shown_as_text(folder: Path) -> None:
@@ -455,6 +613,40 @@ def test_wins_opens_a_question_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert "<script>alert(1)</script>" in Tags(panel.opened.value).text
     panel.system.value = "base"
     assert set(panel.gained.values()) == {0.0}
+
+
+def test_rankings_are_those_of_the_question_best_first(tmp_path: Path) -> None:
+    folders = [a_record(tmp_path / name, "new", {"q1": 1.0}, {"seed": n})
+               for n, name in enumerate(("one", "two"))]  # fmt: skip
+    rows = [("new", "q1", "worse", 2, 9.0), ("new", "q1", "best", 1, 9.0), ("new", "q2", "other", 1, 3.0),
+            ("base", "q1", "best", 1, 0.5)]  # fmt: skip
+    columns = ["system", "query_id", "doc_id", "rank", "score"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folders[0] / "rankings.parquet")
+    one, two = (records.found([folder])[0] for folder in folders)
+    assert records.ranked([one], "q1") == {"new": ["best", "worse"], "base": ["best"]}
+    assert records.ranked([one], "q3") == records.ranked([two], "q1") == {}
+    assert records.ranked([one, two], "q2") == {f"{one}: new": ["other"]}
+
+
+def test_the_baseline_is_the_system_of_that_name_not_one_that_ends_so(tmp_path: Path) -> None:
+    one = a_record(tmp_path / "one", "tuned base", {"q1": 1.0}, {})
+    values = pd.read_parquet(one / "per_query.parquet")
+    values.iloc[::-1].to_parquet(one / "per_query.parquet")  # "tuned base" first
+    panel = wins([one])
+    assert (panel.system.value, panel.baseline.value) == ("tuned base", "base")
+
+
+def test_rewordings_that_cannot_be_read_are_told(folder: Path, tmp_path: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    one = a_record(tmp_path / ".records" / "one", "new", {"q1": 1.0}, {})
+    run = json.loads((one / "run.json").read_text())
+    run["outcome"]["collection"] = str(folder)
+    (one / "run.json").write_text(json.dumps(run))
+    assert "ids" not in wins([one]).status.value  # no rewordings at all: nothing is wrong
+    (folder / "variants.jsonl").write_text("{")
+    assert "only ids are shown" in (told := wins([one]).status.value)
+    assert "variants.jsonl, line 1: it is not JSON" in told
 
 
 def test_wins_of_two_runs_names_the_systems_after_them(tmp_path: Path) -> None:

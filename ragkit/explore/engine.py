@@ -113,9 +113,9 @@ def open_collection(name: str, split: str = "test") -> Collection:
     return data.load(str(where) if where and Path(name).expanduser().is_dir() else name, chosen)
 
 
-def start(name: str, encoder: str) -> Engine:
-    """An engine over a collection by name; encoder "": keyword search alone."""
-    return Engine(open_collection(name), models.encoder(encoder) if encoder else None)
+def start(name: str, encoder: str, systems: Mapping[str, System] | None = None) -> Engine:
+    """An engine over a collection by name; encoder "": keyword search alone; `systems`: see Engine."""
+    return Engine(open_collection(name), models.encoder(encoder) if encoder else None, systems)
 
 
 def _hybrid(bm25: System, dense: System, queries: Queries) -> Run:

@@ -25,7 +25,8 @@ class Judge:
 
     The box "Keys" takes 0, 1, 2 for grades, n and b for the next document and the one before, q for the
     next question; deleting a letter goes back to the document it was typed for. `name`: who judges.
-    `encoder` "": the pools are BM25's alone.
+    `encoder` "": the pools are BM25's alone. `systems` make the pools of the folder that is opened first;
+    another one has other documents.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Judge:
         encoder: str = embedded.NAME,
     ) -> None:
         self._systems, self._split, self._encoder = systems, split, encoder
+        self._first: Path | None = None  # the folder that `systems` search
         self.engine: Engine | None = None
         self.judgments: Judgments | None = None
         self.pools: dict[str, list[str]] = {}
@@ -112,30 +114,32 @@ class Judge:
             where = formats.folder(name)
             if where is None or formats.BUILT_IN in where.parents:
                 raise RagkitError(f"{name} is no folder of your own; built-in collections are judged already")
-            self.judgments = Judgments(Path(where), self._split, self.name.value.strip())
-            self.engine = start(str(where), self._encoder)
-            self.engine.systems = dict(self._systems or self.engine.systems)
-        except RagkitError as error:
+            self.judgments = Judgments(where, self._split, self.name.value.strip())
+            own = self._systems if where == (self._first or where) else None
+            self.engine = start(str(where), self._encoder, own)
+            self._fill()
+            self._first = self._first or where
+        except (RagkitError, OSError) as error:
             self.judgments = None
             self._say(f"not opened: {error}")
             return
         self._say(f"{len(self.engine.collection.corpus):,} documents; add a question to judge")
         self._offer(next((q for q in self.judgments.queries if self._left(q)), None))
 
+    def _fill(self) -> None:
+        """Make the pools that are not there yet: each system is asked all their questions at once."""
+        assert self.engine
+        assert self.judgments
+        queries = {q: text for q, text in self.judgments.queries.items() if q not in self.pools}
+        if queries:
+            runs = [system(queries) for system in self.engine.systems.values()]
+            self.pools |= {q: pool(runs, q, DEPTH) for q in queries}
+
     def _left(self, query_id: str) -> int:
         """How many documents of a question wait for this person."""
         assert self.judgments
         judged = self.judgments.mine.get(query_id, {})
-        return sum(doc_id not in judged for doc_id in self._pool(query_id))
-
-    def _pool(self, query_id: str) -> list[str]:
-        assert self.engine
-        assert self.judgments
-        if query_id not in self.pools:
-            text = self.judgments.queries[query_id]
-            runs = [{query_id: self.engine.search(text, name, DEPTH)} for name in self.engine.systems]
-            self.pools[query_id] = pool(runs, query_id, DEPTH)
-        return self.pools[query_id]
+        return sum(doc_id not in judged for doc_id in self.pools[query_id])
 
     def _offer(self, query_id: str | None) -> None:
         """List the questions, and show one of them."""
@@ -152,8 +156,9 @@ class Judge:
             return
         try:
             query_id = self.judgments.add(self.new.value)
-        except RagkitError as error:
-            self._say(str(error))
+            self._fill()
+        except (RagkitError, OSError) as error:  # a folder may be write-protected, or a disk full
+            self._say(f"cannot be judged yet: {error}")
             return
         self.new.value = ""
         self._offer(query_id)
@@ -181,7 +186,7 @@ class Judge:
             return
         try:
             self.judgments.grade(str(self.question.value), doc_id, grade)
-        except RagkitError as error:
+        except (RagkitError, OSError) as error:
             self._say(f"not saved: {error}")
             return
         self._step(1)
@@ -189,21 +194,25 @@ class Judge:
     def _document(self) -> str | None:
         if self.judgments is None or self.question.value is None:
             return None
-        documents = self._pool(str(self.question.value))
+        documents = self.pools[str(self.question.value)]
         return documents[self.place] if self.place < len(documents) else None
 
     def _step(self, by: int) -> None:
         if self.judgments is not None and self.question.value is not None:
-            self.place = min(max(0, self.place + by), len(self._pool(str(self.question.value))))
+            self.place = min(max(0, self.place + by), len(self.pools[str(self.question.value)]))
             self._show()
 
     def _next_question(self) -> None:
-        if self.judgments is not None and self.judgments.queries:
-            names = list(self.judgments.queries)
-            at = names.index(str(self.question.value)) + 1
-            self.question.value = next(
-                (q for q in names[at:] + names[:at] if self._left(q)), names[at % len(names)]
-            )
+        if self.judgments is None or self.question.value is None:
+            return
+        try:
+            self._fill()  # somebody else may have added one
+        except RagkitError as error:
+            self._say(f"cannot be judged yet: {error}")
+            return
+        names = list(self.judgments.queries)
+        at = names.index(str(self.question.value)) + 1
+        self._offer(next((q for q in names[at:] + names[:at] if self._left(q)), names[at % len(names)]))
 
     def _show(self, first: bool = False) -> None:
         """The document at `place`; with `first` the first one of the question that is not judged."""
@@ -213,7 +222,7 @@ class Judge:
             self.asked.value = self.text.value = ""
             return
         query_id = str(self.question.value)
-        documents, judged = self._pool(query_id), self.judgments.mine.get(query_id, {})
+        documents, judged = self.pools[query_id], self.judgments.mine.get(query_id, {})
         if first:
             waiting = (n for n, d in enumerate(documents) if d not in judged)
             self.place = next(waiting, len(documents))

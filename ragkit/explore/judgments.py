@@ -38,21 +38,10 @@ class Judgments:
                 )
         self.folder, self.split, self.name = folder, split, name
         self._documents = formats.read(str(folder), [], formats.raise_it).corpus.keys()
-        self.queries = self._questions()
-        self.all: dict[str, Qrels] = {
-            path.stem: _read(path) for path in sorted(folder.glob("judgments/*.tsv"))
-        }
-        self.all.setdefault(name, {})
-        target = folder / "qrels" / f"{split}.tsv"
-        made_here = {(q, d) for judged in self.all.values() for q, grades in judged.items() for d in grades}
-        held = {(q, d) for q, grades in (_read(target) if target.is_file() else {}).items() for d in grades}
-        if held - made_here:
-            raise RagkitError(
-                f"{target} holds {len(held - made_here)} judgments that were not made here, and it would be "
-                f"replaced. Copy it to {folder / 'judgments'}/before.tsv to count them as a person's, or "
-                "name another split or folder."
-            )
-        if made_here:
+        self.queries: Queries = {}
+        self.all: dict[str, Qrels] = {}  # who -> what this person judged
+        self._load()
+        if any(self.all.values()):
             self._publish()  # documents may have gone since
 
     @property
@@ -60,25 +49,29 @@ class Judgments:
         return self.all[self.name]
 
     def grade(self, query_id: str, doc_id: str, grade: int) -> None:
-        """Judge a document, again if need be, and save."""
+        """Judge a document, again if need be, and save; what cannot be saved is not held either."""
+        self._load()
         if grade not in GRADES or query_id not in self.queries:
             raise RagkitError(f"judge: grade {grade} of {query_id!r}: expected 0, 1 or 2 of a known question")
         if re.search(r"[\t\n\r]", doc_id):
             raise RagkitError(f"judge: {doc_id!r} holds a tab or a line end, which a .tsv cannot; rename it.")
-        self.mine.setdefault(query_id, {})[doc_id] = grade
-        self._save()
+        mine = self.mine | {query_id: self.mine.get(query_id, {}) | {doc_id: grade}}
+        _write(self.folder / "judgments" / f"{self.name}.tsv", mine)
+        self.all[self.name] = mine
+        self._publish()
 
     def add(self, question: str) -> str:
         """A new question, saved; returns its id. One that is there already keeps its own."""
         text = " ".join(question.split())
         if not text:
             raise RagkitError("judge: the question is empty")
+        self._load()
         for query_id, there in self.queries.items():
             if " ".join(there.split()) == text:
                 return query_id
         path = self.folder / "queries.jsonl"
-        before = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-        taken = {json.loads(line)["_id"] for line in before.splitlines() if line.strip()}
+        before = formats.decoded(path, formats.raise_it) if path.is_file() else ""
+        taken = formats.read_lines(path, formats.raise_it) if path.is_file() else {}  # of all splits
         query_id = next(q for n in itertools.count(len(taken) + 1) if (q := f"q{n}") not in taken)
         row = {"_id": query_id, "text": text, "metadata": {"split": self.split}}
         end = "\n" if before and not before.endswith("\n") else ""
@@ -91,14 +84,24 @@ class Judgments:
         rows = formats.read_lines(path, formats.raise_it) if path.is_file() else {}
         return {q: row.text for q, row in rows.items() if row.metadata.get("split", self.split) == self.split}
 
-    def _save(self) -> None:
-        _write(self.folder / "judgments" / f"{self.name}.tsv", self.mine)
-        # others may judge in the same folder at this moment: what they have saved counts
-        for path in self.folder.glob("judgments/*.tsv"):
-            if path.stem != self.name:
-                self.all[path.stem] = _read(path)
+    def _load(self) -> None:
+        """The questions, and what everybody has saved: others, and oneself in another window.
+
+        Raises RagkitError where qrels hold what nobody of them judged, since they are to be replaced.
+        """
+        target = self.folder / "qrels" / f"{self.split}.tsv"
+        published = _read(target) if target.is_file() else {}  # first: who saves meanwhile, saves more
         self.queries = self._questions()
-        self._publish()
+        self.all = {path.stem: _read(path) for path in sorted(self.folder.glob("judgments/*.tsv"))}
+        self.all.setdefault(self.name, {})
+        made_here = {(q, d) for judged in self.all.values() for q, grades in judged.items() for d in grades}
+        held = {(q, d) for q, grades in published.items() for d in grades}
+        if held - made_here:
+            raise RagkitError(
+                f"{target} holds {len(held - made_here)} judgments that were not made here, and it would be "
+                f"replaced. Copy it to {self.folder / 'judgments'}/before.tsv to count them as a person's, "
+                "or name another split or folder."
+            )
 
     def _publish(self) -> None:
         """qrels/<split>.tsv: of this split's questions, and of the documents that are there."""
@@ -155,7 +158,7 @@ def agreement(judgments: Mapping[str, Qrels]) -> list[tuple[str, str, int, int, 
 
 def _read(path: Path) -> Qrels:
     """A file of judgments in BEIR's form; raises RagkitError with the line."""
-    lines = formats.decoded(path, formats.raise_it).splitlines()
+    lines = formats.decoded(path, formats.raise_it).split("\n")  # splitlines() cuts a file name at U+2028
     qrels: Qrels = {}
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from ragkit import data, record
 from ragkit.explore.engine import open_collection
 from ragkit.formats import BUILT_IN
-from ragkit.types import Collection, RagkitError, Run
+from ragkit.types import Collection, RagkitError, Unavailable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,34 +127,37 @@ def differences(values: pd.DataFrame, system: str, baseline: str, measure: str) 
     return dict(sorted(gained.items(), key=lambda item: (-item[1], item[0])))
 
 
-def rankings(made: Sequence[Made]) -> dict[str, Run]:
-    """system -> its run, named as in `per_query`. Nothing of records without rankings.
+def ranked(made: Sequence[Made], query_id: str) -> dict[str, list[str]]:
+    """system -> what it found for a question, best first, named as in `per_query`; none without rankings.
 
-    Published records hold none; those of the same run in data/runs, where it was made here, do.
+    Published records hold none; those of the same run in data/runs, where it was made here, do. Only the
+    rows of the question are read: a record holds up to a million.
     """
     import pandas as pd
 
-    held: dict[str, Run] = {}
+    held: dict[str, list[str]] = {}
     for one in made:
         places = [one.folder, FOLDERS[0] / one.notebook / str(one.run["key"])[:16]]
         files = [p / "rankings.parquet" for p in places if (p / "rankings.parquet").is_file()]
         if not files:
             continue
-        table = pd.read_parquet(files[0])
-        columns = (table[name] for name in ("system", "query_id", "doc_id", "score"))
-        for system, query_id, doc_id, score in zip(*columns, strict=True):
-            name = f"{one}: {system}" if len(made) > 1 else system
-            held.setdefault(name, {}).setdefault(query_id, {})[doc_id] = float(score)
+        columns, this = ["system", "doc_id", "rank"], [("query_id", "==", query_id)]
+        table = pd.read_parquet(files[0], columns=columns, filters=this).sort_values("rank")
+        for system, rows in table.groupby("system", sort=False):
+            held[f"{one}: {system}" if len(made) > 1 else str(system)] = rows["doc_id"].tolist()
     return held
 
 
 def asked(made: Made) -> Collection:
-    """The collection of a run, with the questions that it asked, rewordings among them."""
+    """The collection of a run, with the questions that it asked, rewordings among them where there are any.
+
+    Raises RagkitError where it is no more to be had, or where its rewordings cannot be read.
+    """
     outcome = made.run["outcome"]
     held = open_collection(str(outcome["collection"]), str(outcome["split"]))
     try:
         reworded = data.variants(held)
-    except RagkitError:
+    except Unavailable:
         return held
     return replace(held, queries=held.queries | reworded.queries, qrels=held.qrels | reworded.qrels)
 

@@ -23,6 +23,7 @@ WIDE = {"width": "auto", "flex": "1 1 auto"}
 class Search:
     """Search a collection, by name (it can be changed) or as it is; `systems` instead of its own three.
 
+    `systems` are of this collection: another one that is opened is searched with the three again.
     Enter in the question, or the button, searches; the list "Why" explains a document that was found.
     `encoder`: the embedded one, another, or "" for keyword search alone. A collection is encoded when it
     is opened first, which takes about a minute for 3,000 passages; the vectors are kept.
@@ -34,7 +35,8 @@ class Search:
         systems: Mapping[str, System] | None = None,
         encoder: str = embedded.NAME,
     ) -> None:
-        self._encoder = encoder
+        self._encoder, self._systems = encoder, systems
+        self._first = collection.name if isinstance(collection, Collection) else collection
         self.engine: Engine | None = None
         self.found: dict[str, dict[str, float]] = {}
         self._filling = False
@@ -88,7 +90,7 @@ class Search:
         name = self.collection.value
         self.status.value = shown.note(f"opening {name}: reading, indexing, encoding what is new ...")
         try:
-            self._use(start(name, self._encoder))
+            self._use(start(name, self._encoder, self._systems if name == self._first else None))
         except RagkitError as error:
             self.status.value = shown.note(f"not opened: {error}")
 

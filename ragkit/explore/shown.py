@@ -109,7 +109,10 @@ def table(rows: Sequence[Sequence[object]], head: Sequence[str], caption: str = 
 
 
 def bars(values: Sequence[float], measure: str) -> str:
-    """Differences as bars in their order, gains above the line and losses below: SVG, drawn here."""
+    """Differences as bars in their order, gains above the line and losses below: SVG, drawn here.
+
+    A click on a bar writes its number, from 1, into the field for a number in the same box of widgets.
+    """
     if not values:
         return ""
     width, half, top = 700, 60, max(max(map(abs, values)), 1e-9)
@@ -122,9 +125,16 @@ def bars(values: Sequence[float], measure: str) -> str:
     label = (
         f"{len(values)} differences in {measure}, largest first, from {values[0]:+.3f} to {values[-1]:+.3f}"
     )
+    clicked = (
+        "const all = this.getBoundingClientRect();"
+        "const field = this.closest('.widget-vbox').querySelector('input[type=number]');"
+        f"field.value = 1 + Math.floor((event.clientX - all.left) / all.width * {len(values)});"
+        "field.dispatchEvent(new Event('change', {bubbles: true}));"
+    )
     return (
         f'<svg role="img" aria-label="{escaped(label)}" viewBox="0 0 {width} {2 * half}" width="100%" '
-        f'height="{2 * half}" preserveAspectRatio="none">{"".join(drawn)}'
+        f'height="{2 * half}" preserveAspectRatio="none" style="cursor:pointer" onclick="{escaped(clicked)}">'
+        f"<title>click a bar to open its question</title>{''.join(drawn)}"
         f'<line x1="0" x2="{width}" y1="{half}" y2="{half}" stroke="#777"/></svg>'
         f'<div style="{SMALL}">{escaped(label)}</div>'
     )

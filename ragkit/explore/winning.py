@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from ragkit.explore import records, shown
 from ragkit.explore.choosing import number_of, numbered, numbers_of, offered
-from ragkit.types import Collection, RagkitError, ranking
+from ragkit.types import Collection, RagkitError
 
 SHOWN = 10  # documents of each ranking
 
@@ -61,7 +61,6 @@ class Wins:
             return
         try:
             self._values = records.per_query(self.made)
-            self._rankings = records.rankings(self.made)
             self.collection = self._asked()
         except RagkitError as error:
             self.questions.options, self.plot.value, self.opened.value = (), "", ""
@@ -69,7 +68,8 @@ class Wins:
             return
         outcome = self.made[0].run["outcome"]
         systems = list(dict.fromkeys(self._values["system"]))
-        first = next((s for s in systems if s.endswith(str(outcome["baseline"]))), systems[0])
+        named = (outcome["baseline"], f"{self.made[0]}: {outcome['baseline']}")
+        first = next((s for s in systems if s in named), systems[0])
         others = [system for system in systems if system != first]
         self._reading = True
         self.system.options = self.baseline.options = systems
@@ -121,7 +121,8 @@ class Wins:
         judged = held.qrels.get(query_id, {}) if held else {}
         text = held.queries.get(query_id, query_id) if held else query_id
         names = list(dict.fromkeys([self.system.value, self.baseline.value]))
-        ranked = [ranking(self._rankings.get(name, {}).get(query_id, {})) for name in names]
+        found = records.ranked(self.made, query_id)
+        ranked = [found.get(name, []) for name in names]
 
         def line(doc_id: str) -> str:
             return shown.title(held, doc_id) if held else doc_id
