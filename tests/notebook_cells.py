@@ -29,6 +29,9 @@ evaluate.costs = few(evaluate.costs)
 del few, evaluate
 """
 TOLERANCE = {"counts": 2.0, "p": 0.01, "float": 0.005, "whole": 0.0}
+LONGEST = ["20_chunking", "74_robust_or_precise", "30_reranking", "test_access_larkfield", "41_hyde",
+           "60_answers", "42_feedback", "test_sweep", "test_main", "52_semantic_cache", "80_judgments",
+           "71_users", "test_significance", "test_browser"]  # fmt: skip
 
 
 class Tolerant(str):
@@ -125,6 +128,12 @@ class Notebook(IPyNbFile):  # type: ignore[misc]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.nbval_current_env = True  # not whatever kernel this machine calls python3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: with --no-loadscope-reorder no worker waits for one that began late."""
+    rank = {name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Notebook | None:
