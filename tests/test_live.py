@@ -498,16 +498,16 @@ def wait_until(true: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_loses_no_more_than_the_answers_under_way(stub: Stub, how: signal.Signals) -> None:
     stub.pause = 0.05
-    process = asking(200)  # five seconds of answers, so that a busy machine has time to deliver the signal
+    process = asking(40)
     go(process)
     wait_until(lambda: len(stub.requests) >= 8)
     process.send_signal(how)
     process.communicate(timeout=30)
     interrupted = len(stub.requests)
-    assert interrupted < 200
+    assert interrupted < 40
     stub.pause = 0.0
-    assert cohere()([f"question {n}" for n in range(200)])[-1] == "answer to question 199"
-    assert 201 <= len(stub.requests) <= 201 + 2  # a warm-up, and two at once that were under way
+    assert cohere()([f"question {n}" for n in range(40)])[-1] == "answer to question 39"
+    assert 41 <= len(stub.requests) <= 41 + 2  # a warm-up, and two at once that were under way
 
 
 def test_two_processes_do_not_pay_for_the_same_answer(stub: Stub) -> None:
