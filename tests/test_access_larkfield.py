@@ -141,7 +141,7 @@ def speller() -> spelling.Speller:
 def systems(view: View, readable: set[str]) -> dict[str, System]:
     """Whatever finds documents in this project, over retrievers that `view` has filtered, or not."""
     links = [(d, i["supersedes"]) for d, i in larkfield().documents.items() if i.get("supersedes")]
-    versions = diversify.linked([pair for pair in links if readable.issuperset(pair)])
+    versions = diversify.linked(access.links(links, readable))
     dates = {d: i["date"] for d, i in larkfield().documents.items()}
     index, parents = passages()
     total = len(larkfield().corpus)
@@ -314,9 +314,9 @@ def test_what_completes_a_list_leaks_where_its_links_are_not_filtered_too() -> N
     """freshness.newest brings in versions that no search has found, so a filter before is not enough."""
     documents = larkfield().documents
     open_, closed = next(d for d in documents if documents[d]["audience"] == "all"), next(iter(restricted()))
-    links, dates = diversify.linked([(closed, open_)]), {open_: "2020-01-01", closed: "2026-01-01"}
-    found = freshness.newest({"q": {open_: 1.0}}, links, dates, {"q": "2026-06-30"})
-    assert access.leaks(found, readable_by("nobody"), K)
-    none: dict[str, str] = {}  # the link without what may not be read is no link
-    found = freshness.newest({"q": {open_: 1.0}}, none, dates, {"q": "2026-06-30"})
-    assert access.leaks(found, readable_by("nobody"), K) == {}
+    links, dates = [(closed, open_)], {open_: "2020-01-01", closed: "2026-01-01"}
+    readable = readable_by("nobody")
+    for kept, leak in [(links, {"q": [closed]}), (access.links(links, readable), {})]:
+        versions = diversify.linked(kept)
+        found = freshness.newest({"q": {open_: 1.0}}, versions, dates, {"q": "2026-06-30"})
+        assert access.leaks(found, readable, K) == leak
