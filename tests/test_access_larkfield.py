@@ -15,7 +15,6 @@ from ragkit import (
     answers,
     chunk,
     compress,
-    data,
     diversify,
     feedback,
     freshness,
@@ -28,16 +27,12 @@ from ragkit import (
     rewrite,
     spelling,
 )
-from ragkit.types import LLM, Collection, Queries, Run, Scorer, System, Vectors
+from ragkit.types import LLM, Queries, Run, Scorer, System, Vectors
+from tests.larkfield import larkfield
 from tests.toy import BagOfLetters
 
 K = 10
 View = Callable[[Callable[[dict[str, Any], int], Run], int], Callable[[dict[str, Any], int], Run]]
-
-
-@cache
-def larkfield() -> Collection:
-    return data.load("larkfield", "test")
 
 
 @cache

@@ -30,8 +30,9 @@ from ragkit.types import (
     ranking,
     spend,
 )
+from tests.project import PUBLISHED
 
-SCIFACT = Path(__file__).parents[2] / "shared" / "datasets" / "scifact"
+SCIFACT = PUBLISHED / "scifact"
 
 
 def judged(qrels: Qrels, **info: dict[str, Any]) -> Collection:

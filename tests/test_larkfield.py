@@ -5,15 +5,14 @@ import json
 import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ragkit import answers, data, generate
+from ragkit import answers, generate
+from tests.larkfield import HOME, card, larkfield
 
-HOME = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 FIELDS = ["id", "title", "department", "kind", "date", "status", "supersedes", "audience", "author"]
 STATUSES = ["current", "superseded", "draft"]
 GROUPS = {"engineering", "exec", "security", "hr", "finance", "legal"}
@@ -206,7 +205,7 @@ def readings() -> list[Row]:
 
 
 def test_a_reading_answers_the_prompt_that_its_question_and_documents_make() -> None:
-    texts = data.load("larkfield").corpus  # as prompts hold them
+    texts = larkfield().corpus  # as prompts hold them
     questions = by_id("queries.jsonl")
     for reading in readings():
         given = "\n\n".join(f"[{doc_id}]\n{texts[doc_id]}" for doc_id in reading["documents"])
@@ -255,14 +254,6 @@ def test_what_words_cannot_tell_was_read() -> None:
         open_ = asked["answerable"] and not told and not answers.declined(answer)
         assert ("read" in reading) == bool(open_), reading
         assert reading.get("read", "right") in READ
-
-
-def card(heading: str) -> dict[str, list[int]]:
-    """A table of the data card by the name of its first column: first cell of a row -> the numbers in it."""
-    text = (HOME / "README.md").read_text(encoding="utf-8")
-    table = text.split(f"\n| {heading} |", 1)[1].split("\n\n", 1)[0].split("\n")[2:]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    return {first: [int(number.replace(",", "")) for number in numbers] for first, *numbers in cells}
 
 
 def with_total(counts: dict[str, list[int]]) -> dict[str, list[int]]:

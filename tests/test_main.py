@@ -14,7 +14,8 @@ import pytest
 from ragkit import data, plan
 from ragkit.__main__ import main
 from tests import stub as stubs
-from tests.project import CHECKOUT, ragkit, write_notebook
+from tests.larkfield import larkfield
+from tests.project import CHECKOUT, ragkit, write_collection, write_notebook
 
 # What a notebook's record must hold to be summed up: one system against one baseline.
 RECORD = """
@@ -153,15 +154,8 @@ def test_a_wrong_command_shows_the_usage(arguments: list[str], capsys: pytest.Ca
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Path:
-    folder = tmp_path / "three"
-    (folder / "qrels").mkdir(parents=True)
-    ids = [1, 2, 3]
-    for name, kind in [("corpus", "d"), ("queries", "q")]:
-        lines = [json.dumps({"_id": f"{kind}{i}", "title": "", "text": f"text {i}"}) for i in ids]
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    judged = "".join(f"q{i}\td{i}\t1\n" for i in ids)
-    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
-    return folder
+    corpus, queries = ({f"{kind}{i}": f"text {i}" for i in (1, 2, 3)} for kind in "dq")
+    return write_collection(tmp_path / "three", corpus, queries, [(f"q{i}", f"d{i}", 1) for i in (1, 2, 3)])
 
 
 def test_data_check_says_what_is_there(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,7 +235,7 @@ def test_judgments_in_trec_form_become_a_split(
 def test_exported_judgments_are_those_of_the_measured_questions(small_record: Path) -> None:
     assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
     written = (small_record / "out" / "larkfield-test.qrels").read_text().splitlines()
-    assert {line.split()[0] for line in written} == set(data.load("larkfield", "test").answerable)
+    assert {line.split()[0] for line in written} == set(larkfield().answerable)
 
 
 def test_a_folder_in_place_of_a_file_is_one_error(
@@ -269,12 +263,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stubs.Stub
     write_notebook(tmp_path / "notebooks" / "10_quiet.ipynb", [("code", "seed = 1", ["parameters"])])
     write_notebook(tmp_path / "notebooks" / "42_silent.ipynb", ASKS[:2])
     (tmp_path / "ragkit").symlink_to(CHECKOUT / "ragkit")
-    folder = tmp_path / "mine"
-    (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "because"}\n')
-    questions = [{"_id": f"q{n}", "text": text} for n, text in enumerate(["why", "who"])]
-    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td1\t1\n")
+    judged = [("q0", "d1", 1), ("q1", "d1", 1)]
+    write_collection(tmp_path / "mine", {"d1": "because"}, {"q0": "why", "q1": "who"}, judged)
     with stubs.serving() as server:
         monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("CO_API_URL", server.url)

@@ -8,10 +8,10 @@ import pytest
 from ragkit import data, evaluate, generate, models, plan, prices, recordings, rewrite, route
 from ragkit.models import replay
 from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, Usage, metered
+from tests.larkfield import HOME, larkfield
 from tests.project import CHECKOUT, write_notebook
 from tests.toy import Saying
 
-LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 PROMPTS = {task: getattr(rewrite, task.upper()) for task in ("multi_query", "hyde", "step_back", "decompose")}
 PROMPTS |= {"closed_book": generate.CLOSED_BOOK, "route": route.ROUTE}
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
@@ -80,7 +80,7 @@ def test_a_collection_without_recordings_says_what_to_do(tmp_path: Path) -> None
 
 
 def test_every_recorded_task_of_larkfield_replays() -> None:
-    test = data.load("larkfield", "test")
+    test = larkfield()
     llm = models.llm("recorded", "larkfield")
     with metered() as used:
         passages = rewrite.hyde(test.queries, llm, test.context)
@@ -318,7 +318,7 @@ def test_what_an_answer_was_called_goes_by_its_question_and_its_words(folder: Pa
 
 def test_an_answer_of_larkfield_was_called_one_thing_wherever_it_was_given() -> None:
     called: dict[tuple[str, str], set[str]] = {}
-    for reading in recordings.readings(LARKFIELD):
+    for reading in recordings.readings(HOME):
         if reading.read:
             called.setdefault((reading.query_id, reading.answer.strip()), set()).add(reading.read)
     assert all(len(words) == 1 for words in called.values())

@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ import pytest
 from ragkit import data, plan, record, sweep, worker
 from ragkit.keys import read_notebook, versions
 from ragkit.types import RagkitError
-from tests.project import DRAW, ragkit, start, write_notebook, write_project
+from tests.project import DRAW, ragkit, start, wait_for, write_collection, write_notebook, write_project
 
 USES_ALPHA = [("code", "seed = 1\nname = 'x'", ["parameters"]),
               ("markdown", "Prose.", []),
@@ -118,11 +117,7 @@ def test_versions_follow_what_a_distribution_requires_and_name_what_is_absent() 
 
 
 def collection_folder(folder: Path, text: str = "a text") -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "d1", "title": "", "text": text}) + "\n")
-    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": "which text?"}) + "\n")
-    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
-    return folder
+    return write_collection(folder, {"d1": text}, {"q1": "which text?"}, [("q1", "d1", 1)])
 
 
 def test_key_holds_a_collections_bytes_and_not_its_place(project: Path) -> None:
@@ -288,13 +283,6 @@ def leftovers(root: Path) -> list[str]:
         if any(str(root) in where for where in at_work):
             found.append(f"{process.pid}: {' '.join(process.cmdline())}")
     return found
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
 
 
 FAILS = [*DRAW[:3], ("code", "from ragkit.types import RagkitError", []),
