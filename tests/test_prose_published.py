@@ -67,17 +67,12 @@ def test_notebooks_are_committed_as_run_from_top_to_bottom(notebook: Path) -> No
     kinds = {(o["output_type"], o.get("name")) for cell in code for o in cell["outputs"]}
     assert kinds <= {("execute_result", None), ("display_data", None), ("stream", "stdout")}
     assert code[0]["metadata"]["tags"] == ["parameters"]
+    for cell in code:  # tests/notebook_cells.py asks fewer questions for costs: compared with nothing
+        if "evaluate.costs(" in "".join(cell["source"]):
+            assert not cell["outputs"] or "nbval-ignore-output" in cell["metadata"]["tags"]
     outputs = [o.get("data", {}).get("text/markdown", "") for cell in code for o in cell["outputs"]]
     shown = [text for output in outputs if (text := "".join(output)).startswith("```python")]
     assert all(len(text.splitlines()) - 2 <= 20 for text in shown)  # code from the package, to be read
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
-def test_what_a_question_costs_is_compared_with_nothing(notebook: Path) -> None:
-    """So that tests/notebook_cells.py may ask fewer questions."""
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code" and "evaluate.costs(" in "".join(cell["source"]):
-            assert not cell["outputs"] or "nbval-ignore-output" in cell["metadata"]["tags"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: str(path.stem))
