@@ -29,7 +29,7 @@ test: .venv/made ## all that .ci/run runs, but for check-published
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 # two at once, a core each
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 # two at once, a core each
 
 check-published: .venv/made ## our figures on published collections against the published ones (about 15 minutes)
 	$(BIN)/python -m ragkit sweep 10_bm25 -p collection=$(FOLDERS) -p split=test

@@ -6,7 +6,7 @@ Every filter closes: a document without an audience is nobody's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Collection as Some
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -69,6 +69,11 @@ def masked(
         return only(retrieve(queries, max(deep, 1)), readable, k)
 
     return search
+
+
+def links(pairs: Iterable[tuple[str, str]], readable: Some[str]) -> list[tuple[str, str]]:
+    """The pairs whose documents may both be read: all that a search may follow to other documents."""
+    return [pair for pair in pairs if all(doc_id in readable for doc_id in pair)]
 
 
 def leaks(run: Run, readable: Some[str], k: int = 10) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """nbval over every committed notebook, numbers compared with a tolerance (loaded by pyproject.toml).
 
+What a question costs is measured with 5 questions here, not with up to 100: nothing is compared with it.
 A pytest plugin, since a conftest.py would only see the files beside it.
 """
 
@@ -18,7 +19,19 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 from tests.expected import GATE_WITHIN, GATES
 
 COUNTS = re.compile(r"(?P<counts>\d+/\d+/\d+)|(?P<number>[-+]?\d+(?:\.\d+)?)")
+FEW = """
+def few(costs):
+    def of(systems, collection, indexes, questions=100, seed=0):
+        return costs(systems, collection, indexes, min(questions, 5), seed)
+    return of
+from ragkit import evaluate
+evaluate.costs = few(evaluate.costs)
+del few, evaluate
+"""
 TOLERANCE = {"counts": 2.0, "p": 0.01, "float": 0.005, "whole": 0.0}
+LONGEST = ["20_chunking", "74_robust_or_precise", "30_reranking", "test_access_larkfield", "41_hyde",
+           "60_answers", "42_feedback", "test_sweep", "test_main", "52_semantic_cache", "80_judgments",
+           "71_users", "test_significance", "test_browser"]  # fmt: skip
 
 
 class Tolerant(str):
@@ -98,6 +111,7 @@ class Notebook(IPyNbFile):  # type: ignore[misc]
         self.folder = self.config._tmp_path_factory.mktemp(self.path.stem)
         os.environ["RAGKIT_RUN_DIR"] = str(self.folder)
         super().setup()
+        self.kernel.await_reply(self.kernel.execute_cell_input(FEW), timeout=60)
 
     def collect(self) -> Iterator[pytest.Item]:
         for item in super().collect():
@@ -114,6 +128,12 @@ class Notebook(IPyNbFile):  # type: ignore[misc]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.nbval_current_env = True  # not whatever kernel this machine calls python3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: with --no-loadscope-reorder no worker waits for one that began late."""
+    rank = {name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Notebook | None:

@@ -1,4 +1,4 @@
-"""A small project to sweep in: notebooks that take a second, and a package `ragkit` of their own."""
+"""A small project to sweep in: notebooks of a second, a package `ragkit` of their own, and a collection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ragkit import formats
+
 CHECKOUT = Path(__file__).resolve().parent.parent
+PUBLISHED = CHECKOUT.parent / "shared" / "datasets"
 
 RECORD = """
 import os
@@ -59,6 +63,26 @@ def write_project(root: Path) -> Path:
     (root / "ragkit" / "__init__.py").write_text("")
     (root / "ragkit" / "record.py").write_text(RECORD)
     return root
+
+
+def write_collection(
+    folder: Path, corpus: dict[str, str], queries: dict[str, str], judged: Sequence[tuple[str, str, int]]
+) -> Path:
+    """A BEIR folder with these texts, and with these judgments for its split test."""
+    (folder / "qrels").mkdir(parents=True)
+    for name, texts in [("corpus", corpus), ("queries", queries)]:
+        rows = [json.dumps({"_id": key, "title": "", "text": text}) + "\n" for key, text in texts.items()]
+        (folder / f"{name}.jsonl").write_text("".join(rows))
+    lines = [formats.HEADER, *("\t".join(map(str, row)) for row in judged)]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
 
 
 def interruptible() -> None:

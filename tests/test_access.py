@@ -44,6 +44,12 @@ def test_the_filter_afterwards_keeps_order_and_scores_and_leaves_less() -> None:
     }  # tie: doc_id
 
 
+def test_of_links_those_stay_whose_documents_may_both_be_read() -> None:
+    pairs = [("open", "pay"), ("pay", "breach"), ("lost", "open")]
+    assert access.links(pairs, {"open", "pay"}) == [("open", "pay")]
+    assert access.links(pairs, {"open"}) == access.links([], {"open"}) == []
+
+
 def test_leaks_are_counted_in_the_first_k_and_an_unknown_document_is_one() -> None:
     assert access.leaks(RUN, {"open"}) == {"q": ["pay", "lost", "breach"]}
     assert access.leaks(RUN, {"open"}, 1) == {"q": ["pay"]}

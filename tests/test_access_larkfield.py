@@ -3,11 +3,11 @@
 The same search without the filter finds it, so that this test can fail.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ragkit import (
@@ -15,7 +15,6 @@ from ragkit import (
     answers,
     chunk,
     compress,
-    data,
     diversify,
     feedback,
     freshness,
@@ -28,32 +27,37 @@ from ragkit import (
     rewrite,
     spelling,
 )
-from ragkit.types import LLM, Collection, Queries, Run, Scorer, System, Vectors
+from ragkit.types import LLM, Queries, Run, Scorer, System, Vectors
+from tests.larkfield import larkfield
+from tests.toy import BagOfLetters
 
 K = 10
 View = Callable[[Callable[[dict[str, Any], int], Run], int], Callable[[dict[str, Any], int], Run]]
 
 
 @cache
-def larkfield() -> Collection:
-    return data.load("larkfield", "test")
-
-
 def restricted() -> dict[str, str]:
     """doc_id -> the only group that may read it."""
     return {d: i["audience"] for d, i in larkfield().documents.items() if i["audience"] != "all"}
 
 
+@cache
 def outsiders() -> dict[str, list[str]]:
     """People: in no group; and for each group one who is in all the others."""
     names = access.groups(larkfield().documents)
     return {"nobody": []} | {f"not {name}": [other for other in names if other != name] for name in names}
 
 
+@cache
+def readable_by(person: str) -> set[str]:
+    return access.allowed(larkfield().documents, outsiders()[person])
+
+
+@cache
 def titles(person: str) -> Queries:
     """query_id, which is the doc_id sought -> its title, of what a person may not read."""
-    readable = access.allowed(larkfield().documents, outsiders()[person])
-    return {doc_id: larkfield().titles[doc_id] for doc_id in restricted() if doc_id not in readable}
+    held, readable = larkfield().titles, readable_by(person)
+    return {doc_id: held[doc_id] for doc_id in restricted() if doc_id not in readable}
 
 
 @cache
@@ -67,8 +71,13 @@ def rank_bm25() -> retrieve.RankBM25:
 
 
 @cache
+def cut() -> chunk.Cut:
+    return chunk.by_words(larkfield().corpus, 120, 30, larkfield().titles)
+
+
+@cache
 def passages() -> tuple[retrieve.Dense, dict[str, str]]:
-    texts, parents = chunk.by_words(larkfield().corpus, 120, 30, larkfield().titles)
+    texts, parents = cut()
     return retrieve.Dense(texts, models.encoder()), parents
 
 
@@ -84,8 +93,7 @@ def encode(queries: Queries) -> Vectors:
 
 @cache
 def parts_and_scorer() -> tuple[Mapping[str, list[str]], Scorer]:
-    texts, parents = chunk.by_words(larkfield().corpus, 120, 30, larkfield().titles)
-    return rerank.by_document(texts, parents), rerank.remembered(models.maxsim())
+    return rerank.by_document(*cut()), rerank.remembered(models.maxsim())
 
 
 @cache
@@ -94,15 +102,30 @@ def vectors() -> Vectors:
     return diversify.document_vectors(index.doc_ids, index.vectors, parents)
 
 
+@cache
+def near_copies() -> diversify.Groups:
+    return diversify.near_copies(vectors(), 0.8)
+
+
+def analyzed(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    return dict(zip(texts, retrieve.analyze(list(texts.values())), strict=True))
+
+
+@cache
+def term_counts() -> dict[str, Counter[str]]:
+    return feedback.feedback_terms(analyzed(larkfield().corpus))
+
+
 def echoing(said: Callable[[str], str]) -> LLM:
     """A model that answers with what it makes of the question, the last line of a prompt."""
     return lambda prompts: [said(prompt.rpartition("Question: ")[2]) for prompt in prompts]
 
 
-def by_title(title: str) -> str:
-    """The worst that a model could invent: the restricted document itself, here how it begins."""
-    text = next(text for d, text in larkfield().corpus.items() if larkfield().titles.get(d) == title)
-    return " ".join(text.split()[:40])
+@cache
+def beginnings() -> dict[str, str]:
+    """Title -> how that document begins: the worst that a model could invent is the restricted document."""
+    corpus = larkfield().corpus
+    return {title: " ".join(corpus[doc_id].split()[:40]) for doc_id, title in larkfield().titles.items()}
 
 
 @cache
@@ -113,7 +136,7 @@ def speller() -> spelling.Speller:
 def systems(view: View, readable: set[str]) -> dict[str, System]:
     """Whatever finds documents in this project, over retrievers that `view` has filtered, or not."""
     links = [(d, i["supersedes"]) for d, i in larkfield().documents.items() if i.get("supersedes")]
-    versions = diversify.linked([pair for pair in links if readable.issuperset(pair)])
+    versions = diversify.linked(access.links(links, readable))
     dates = {d: i["date"] for d, i in larkfield().documents.items()}
     index, parents = passages()
     total = len(larkfield().corpus)
@@ -122,7 +145,7 @@ def systems(view: View, readable: set[str]) -> dict[str, System]:
     by_letter = view(rank_bm25(), total)
     parts, scorer = parts_and_scorer()
     rewording = echoing(lambda title: f"{title}\n{title.lower()}\nthe paper {title}\nwhere is {title}")
-    inventing = echoing(by_title)
+    inventing = echoing(beginnings().__getitem__)
 
     def dense(queries: Queries, k: int) -> Run:
         return by_vector(encode(queries), k)
@@ -130,14 +153,9 @@ def systems(view: View, readable: set[str]) -> dict[str, System]:
     def hybrid(queries: Queries) -> Run:
         return fuse.minmax([words(queries, 50), dense(queries, 50)], [0.5, 0.5])
 
-    def analyzed(queries: Mapping[str, str]) -> dict[str, list[str]]:
-        return dict(zip(queries, retrieve.analyze(list(queries.values())), strict=True))
-
     def rm3(queries: Queries) -> Run:
-        counts = feedback.feedback_terms(analyzed(larkfield().corpus))
-        return terms(
-            feedback.rm3(analyzed(queries), feedback.rm1(words(queries, 10), counts, 10, 20), 0.5), K
-        )
+        expansion = feedback.rm1(words(queries, 10), term_counts(), 10, 20)
+        return terms(feedback.rm3(analyzed(queries), expansion, 0.5), K)
 
     def rocchio(queries: Queries) -> Run:
         asked = encode(queries)
@@ -146,10 +164,6 @@ def systems(view: View, readable: set[str]) -> dict[str, System]:
     def hyde(queries: Queries) -> Run:
         invented = rewrite.hyde(queries, inventing, "")
         return by_vector(retrieve.mean([encode(queries), encode(invented)]), K)
-
-    def collapsed(queries: Queries) -> Run:
-        found = hybrid(queries)
-        return diversify.collapse(found, diversify.near_copies(vectors(), 0.8))
 
     def newest(queries: Queries) -> Run:
         return freshness.newest(hybrid(queries), versions, dates, dict.fromkeys(queries, "2026-06-30"))
@@ -173,7 +187,7 @@ def systems(view: View, readable: set[str]) -> dict[str, System]:
         "rocchio": rocchio,
         "maxsim": lambda q: rerank.max_passage(q, hybrid(q), parts, scorer, 20),
         "mmr": lambda q: diversify.mmr(hybrid(q), vectors(), K, 0.5),
-        "collapse": collapsed,
+        "collapse": lambda q: diversify.collapse(hybrid(q), near_copies()),
         "multi-query": lambda q: fuse.rrf([hybrid(w) for w in rewrite.multi_query(q, rewording, "")]),
         "hyde": hyde,
         "query2doc": lambda q: words(rewrite.query2doc(q, rewrite.hyde(q, inventing, "")), K),
@@ -185,19 +199,9 @@ def systems(view: View, readable: set[str]) -> dict[str, System]:
     }
 
 
-def readable_by(person: str) -> set[str]:
-    return access.allowed(larkfield().documents, outsiders()[person])
-
-
 def filtered(person: str) -> View:
     readable = readable_by(person)
     return lambda search, total: access.masked(search, readable, total)
-
-
-def unfiltered(
-    search: Callable[[dict[str, Any], int], Run], total: int
-) -> Callable[[dict[str, Any], int], Run]:
-    return search
 
 
 NAMES = [
@@ -210,7 +214,7 @@ NAMES = [
 @cache
 def of(person: str) -> dict[str, System]:
     if not person:
-        return systems(unfiltered, set(larkfield().corpus))
+        return systems(lambda search, total: search, set(larkfield().corpus))
     return systems(filtered(person), readable_by(person))
 
 
@@ -226,18 +230,16 @@ def test_there_are_restricted_documents_and_every_one_is_sought_by_somebody_twic
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_the_filter_before_no_restricted_document_is_found_by_its_title(name: str) -> None:
-    for person, groups in outsiders().items():
-        readable = access.allowed(larkfield().documents, groups)
+    for person in outsiders():
         found = of(person)[name](titles(person))
         assert found.keys() == titles(person).keys()
         assert all(found.values()), "a filter that lets nothing through would pass as well"
-        assert access.leaks(found, readable, len(larkfield().corpus)) == {}
+        assert access.leaks(found, readable_by(person), len(larkfield().corpus)) == {}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_the_filter_the_same_search_leaks(name: str) -> None:
-    readable = access.allowed(larkfield().documents, [])
-    leaking = access.leaks(of("")[name](titles("nobody")), readable, K)
+    leaking = access.leaks(of("")[name](titles("nobody")), readable_by("nobody"), K)
     own = [doc_id for doc_id, found in leaking.items() if doc_id in found]
     assert len(own) > len(restricted()) / 2
 
@@ -245,20 +247,10 @@ def test_without_the_filter_the_same_search_leaks(name: str) -> None:
 def quoting(found: Run, queries: Queries) -> dict[str, str]:
     """The reader without a model: the sentence nearest to the question."""
     named = {d: larkfield().corpus[d] for scores in found.values() for d in scores}
-    sentences = compress.Sentences(named, chunk.sentences, larkfield().titles, _Letters())
-    asked = dict(zip(queries, _Letters().queries(list(queries.values())), strict=True))
+    letters = BagOfLetters()  # quick; which sentence it likes is of no interest
+    sentences = compress.Sentences(named, chunk.sentences, larkfield().titles, letters)
+    asked = dict(zip(queries, letters.queries(list(queries.values())), strict=True))
     return generate.best_sentence(sentences.score(asked, found, 5), sentences.texts, sentences.parents)
-
-
-class _Letters:
-    """An encoder that is quick: how often each letter occurs. Which sentence it likes is of no interest."""
-
-    def documents(self, texts: Any) -> tuple[Any, float]:
-        return self.queries(texts), 0.0
-
-    def queries(self, texts: Any) -> Any:
-        counts = np.array([[t.lower().count(chr(97 + i)) for i in range(26)] for t in texts], np.float32)
-        return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1)
 
 
 def cites_forbidden(said: Mapping[str, str], readable: set[str]) -> list[str]:
@@ -266,12 +258,12 @@ def cites_forbidden(said: Mapping[str, str], readable: set[str]) -> list[str]:
 
 
 def test_a_reader_quotes_only_what_may_be_read() -> None:
-    for person, groups in outsiders().items():
-        readable = access.allowed(larkfield().documents, groups)
+    for person in outsiders():
         said = quoting(of(person)["bm25"](titles(person)), titles(person))
         assert all(answers.cited(text) for text in said.values())
-        assert cites_forbidden(said, readable) == []
-    assert cites_forbidden(quoting(of("")["bm25"](titles("nobody")), titles("nobody")), readable)
+        assert cites_forbidden(said, readable_by(person)) == []
+    said = quoting(of("")["bm25"](titles("nobody")), titles("nobody"))
+    assert cites_forbidden(said, readable_by("nobody"))
 
 
 def test_a_prompt_holds_only_what_may_be_read() -> None:
@@ -298,32 +290,28 @@ def test_a_cache_serves_an_insiders_answer_to_an_outsider_only_where_groups_are_
     apart: bool,
 ) -> None:
     """Each paper is first sought by its own group, then by somebody else, in the same words."""
-    asking = [""]
+    asking = ""  # an insider, whom no filter stands before
 
     def answer(queries: Queries) -> dict[str, str]:
-        found = (insider if asking[0] == "insider" else of("nobody"))["bm25"](queries)
-        return {q: f"[{next(iter(scores))}]" for q, scores in found.items()}
+        return {q: f"[{next(iter(scores))}]" for q, scores in of(asking)["bm25"](queries).items()}
 
-    insider = of("")
     cached = reuse.SemanticCache(encode, answer, 0.9)
     queries = titles("nobody")
-    asking[0] = "insider"
     for group in sorted(set(restricted().values())):
         own = {f"insider {d}": t for d, t in queries.items() if restricted()[d] == group}
         cached(own, group if apart else "")
-    asking[0] = "nobody"
+    asking = "nobody"
     said = cached(queries, "nobody" if apart else "")
-    leaking = cites_forbidden(said, access.allowed(larkfield().documents, []))
-    assert (leaking == []) is apart
+    assert (cites_forbidden(said, readable_by("nobody")) == []) is apart
 
 
 def test_what_completes_a_list_leaks_where_its_links_are_not_filtered_too() -> None:
     """freshness.newest brings in versions that no search has found, so a filter before is not enough."""
     documents = larkfield().documents
     open_, closed = next(d for d in documents if documents[d]["audience"] == "all"), next(iter(restricted()))
-    links, dates = diversify.linked([(closed, open_)]), {open_: "2020-01-01", closed: "2026-01-01"}
-    found = freshness.newest({"q": {open_: 1.0}}, links, dates, {"q": "2026-06-30"})
-    assert access.leaks(found, readable_by("nobody"), K)
-    none: dict[str, str] = {}  # the link without what may not be read is no link
-    found = freshness.newest({"q": {open_: 1.0}}, none, dates, {"q": "2026-06-30"})
-    assert access.leaks(found, readable_by("nobody"), K) == {}
+    links, dates = [(closed, open_)], {open_: "2020-01-01", closed: "2026-01-01"}
+    readable = readable_by("nobody")
+    for kept, leak in [(links, {"q": [closed]}), (access.links(links, readable), {})]:
+        versions = diversify.linked(kept)
+        found = freshness.newest({"q": {open_: 1.0}}, versions, dates, {"q": "2026-06-30"})
+        assert access.leaks(found, readable, K) == leak

@@ -3,11 +3,12 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "ragkit"
+from tests.project import CHECKOUT
+
+PACKAGE = CHECKOUT / "ragkit"
 TOP = {
     "record",
     "plan",

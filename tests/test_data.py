@@ -13,9 +13,8 @@ import pytest
 
 from ragkit import data, formats
 from ragkit.types import RagkitError, Unavailable
+from tests.project import PUBLISHED
 
-ROOT = Path(__file__).resolve().parent.parent
-PUBLISHED = ROOT.parent / "shared" / "datasets"
 needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs ../shared/datasets")
 
 Rows = list[dict[str, object]]
@@ -56,7 +55,7 @@ def write_jsonl(path: Path, rows: Rows) -> None:
 
 def write_qrels(path: Path, rows: list[tuple[str, str, int]]) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(f"{q}\t{d}\t{g}\n" for q, d, g in rows))
+    path.write_text(formats.HEADER + "\n" + "".join(f"{q}\t{d}\t{g}\n" for q, d, g in rows))
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_the_first_round_lacks_the_pairs_of_the_second(beir: Path) -> None:
     whole = data.load(str(beir), "test")
     with pytest.raises(Unavailable, match=r"^needs a second round.*second_round\.tsv"):
         data.first_round(whole)
-    (beir / "second_round.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\td4\t0\n")
+    write_qrels(beir / "second_round.tsv", [("q1", "d2", 2), ("q1", "d4", 0)])
     first = data.first_round(whole)
     assert first.qrels["q1"] == {"d1": 2, "d3": 1}
     assert first.qrels["q2"] == whole.qrels["q2"]

@@ -30,8 +30,9 @@ from ragkit.types import (
     ranking,
     spend,
 )
+from tests.project import PUBLISHED
 
-SCIFACT = Path(__file__).parents[2] / "shared" / "datasets" / "scifact"
+SCIFACT = PUBLISHED / "scifact"
 
 
 def judged(qrels: Qrels, **info: dict[str, Any]) -> Collection:
@@ -183,8 +184,10 @@ def by_pytrec_eval(run: Run, collection: Collection) -> dict[str, dict[str, floa
 
 def by_ranx(run: Run, collection: Collection) -> dict[str, dict[str, float]]:
     names = {"nDCG@10": "ndcg@10", "R@5": "recall@5", "RR": "mrr"}
-    relevant = {q: {d: g for d, g in collection.qrels[q].items() if g > 0} for q in collection.answerable}
-    theirs = ranx.Run({q: run[q] for q in relevant})
+    short = {d: np.base_repr(n, 36).zfill(3) for n, d in enumerate(collection.corpus)}  # see test_trec
+    grades = {q: collection.qrels[q].items() for q in collection.answerable}
+    relevant = {q: {short[d]: g for d, g in judged if g > 0} for q, judged in grades.items()}
+    theirs = ranx.Run({q: {short[d]: s for d, s in run[q].items()} for q in relevant})
     ranx.evaluate(ranx.Qrels(relevant), theirs, list(names.values()))
     return {ours: {q: float(v) for q, v in theirs.scores[name].items()} for ours, name in names.items()}
 

@@ -4,6 +4,7 @@ import pytest
 
 from ragkit import answers, data, failure
 from ragkit.types import Collection, RagkitError
+from tests.larkfield import larkfield
 
 LEAVE = Collection(
     name="toy",
@@ -113,7 +114,7 @@ def test_repaired_takes_the_oracle_for_what_these_stages_lost_and_for_nothing_el
 def test_each_question_of_larkfield_has_one_stage_and_the_stages_add_up_to_the_gap_to_a_perfect_system() -> (
     None
 ):
-    test = data.load("larkfield", "test")
+    test = larkfield()
     given = data.contexts(test)["top 5"]
     read = data.readings(test)
     # an answer to every third question, nothing to the others: the stages have to come from the documents

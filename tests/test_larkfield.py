@@ -5,15 +5,14 @@ import json
 import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ragkit import answers, data, generate
+from ragkit import answers, generate
+from tests.larkfield import HOME, card, larkfield
 
-HOME = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 FIELDS = ["id", "title", "department", "kind", "date", "status", "supersedes", "audience", "author"]
 STATUSES = ["current", "superseded", "draft"]
 GROUPS = {"engineering", "exec", "security", "hr", "finance", "legal"}
@@ -198,18 +197,6 @@ def test_every_question_rewording_and_message_is_recorded_once_with_its_tasks() 
     assert recorded == expected
 
 
-def test_recorded_answers_have_the_form_that_their_prompts_ask_for() -> None:
-    for row in rows("recordings.jsonl"):
-        lines = [*row.get("multi_query", []), *row.get("decompose", []), row.get("step_back", "-")]
-        assert all(line.strip() and "\n" not in line for line in lines)
-        if "multi_query" in row:
-            assert len({line.lower() for line in row["multi_query"]}) == len(row["multi_query"]) == 4
-            assert 60 <= len(row["hyde"].split()) <= 102  # asked for 60 to 100; two have 101 and 102
-        assert 1 <= len(row.get("decompose", ["-"])) <= 4
-        assert row["route"] in ("search", "chat", "refuse")
-        assert 1 <= len(row.get("closed_book", "-").split()) <= 25
-
-
 def readings() -> list[Row]:
     """An answer each, with the documents that its prompt held."""
     return [
@@ -218,7 +205,7 @@ def readings() -> list[Row]:
 
 
 def test_a_reading_answers_the_prompt_that_its_question_and_documents_make() -> None:
-    texts = data.load("larkfield").corpus  # as prompts hold them
+    texts = larkfield().corpus  # as prompts hold them
     questions = by_id("queries.jsonl")
     for reading in readings():
         given = "\n\n".join(f"[{doc_id}]\n{texts[doc_id]}" for doc_id in reading["documents"])
@@ -267,22 +254,6 @@ def test_what_words_cannot_tell_was_read() -> None:
         open_ = asked["answerable"] and not told and not answers.declined(answer)
         assert ("read" in reading) == bool(open_), reading
         assert reading.get("read", "right") in READ
-
-
-def test_there_is_a_prompt_for_every_recorded_task_that_begins_with_the_context() -> None:
-    prompts = json.loads((HOME / "prompts.json").read_text(encoding="utf-8"))
-    assert set(prompts) == QUESTION_TASKS | {"context"}
-    assert all(
-        prompts[task].startswith("{context}\n") and "{query}" in prompts[task] for task in QUESTION_TASKS
-    )
-
-
-def card(heading: str) -> dict[str, list[int]]:
-    """A table of the data card by the name of its first column: first cell of a row -> the numbers in it."""
-    text = (HOME / "README.md").read_text(encoding="utf-8")
-    table = text.split(f"\n| {heading} |", 1)[1].split("\n\n", 1)[0].split("\n")[2:]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    return {first: [int(number.replace(",", "")) for number in numbers] for first, *numbers in cells}
 
 
 def with_total(counts: dict[str, list[int]]) -> dict[str, list[int]]:

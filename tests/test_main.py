@@ -14,7 +14,8 @@ import pytest
 from ragkit import data, plan
 from ragkit.__main__ import main
 from tests import stub as stubs
-from tests.project import CHECKOUT, ragkit, write_notebook
+from tests.larkfield import larkfield
+from tests.project import CHECKOUT, ragkit, write_collection, write_notebook
 
 # What a notebook's record must hold to be summed up: one system against one baseline.
 RECORD = """
@@ -77,33 +78,33 @@ def test_a_full_sweep_ends_with_the_table_and_the_findings(
     assert (run["default"], run["precision"], run["outcome"]["baseline"]) == (True, "f32", "bm25")
 
 
-def test_the_same_command_again_does_nothing_and_says_so(project: Path, swept: tuple[int, str, str]) -> None:
+def test_the_same_command_again_does_nothing_says_so_and_loads_nothing_that_is_slow(
+    project: Path, swept: tuple[int, str, str]
+) -> None:
     before = sorted((p, p.stat().st_mtime_ns) for p in (project / "data").rglob("*.ipynb"))
     prose = [*DENSE[:1], ("markdown", "Other prose.", []), *DENSE[2:]]
     write_notebook(project / "notebooks" / "11_dense.ipynb", prose)
-    status, out, err = ragkit(project, "sweep")
-    assert (status, err) == (0, "")
-    assert out.startswith("nothing to do: all 2 runs are done\n")
-    assert "findings.html" in out
-    assert sorted((p, p.stat().st_mtime_ns) for p in (project / "data").rglob("*.ipynb")) == before
-
-
-def test_nothing_to_do_loads_nothing_that_is_slow(project: Path, swept: tuple[int, str, str]) -> None:
     code = (
         "import sys; from pathlib import Path; from ragkit.__main__ import main\n"
-        "main(['sweep'], Path(sys.argv[1]))\n"
+        "assert main(['sweep'], Path(sys.argv[1])) == 0\n"
         "print({'papermill', 'nbclient', 'pandas', 'pyarrow', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(project)], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("nothing to do")
+    assert done.stderr == ""
+    assert done.stdout.startswith("nothing to do: all 2 runs are done\n")
+    assert "findings.html" in done.stdout
     assert done.stdout.endswith("set()\n")
+    assert sorted((p, p.stat().st_mtime_ns) for p in (project / "data").rglob("*.ipynb")) == before
 
 
-def test_findings_alone_reads_the_same_records(project: Path, swept: tuple[int, str, str]) -> None:
-    status, out, err = ragkit(project, "findings")
-    assert (status, err) == (0, "")
+def test_findings_alone_reads_the_same_records(
+    project: Path, swept: tuple[int, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["findings"], project) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
     assert "+0.200" in out
     assert out.splitlines()[-1] == f"findings: {project / 'data' / 'runs' / 'findings.html'}"
 
@@ -153,15 +154,8 @@ def test_a_wrong_command_shows_the_usage(arguments: list[str], capsys: pytest.Ca
 
 @pytest.fixture
 def collection(tmp_path: Path) -> Path:
-    folder = tmp_path / "three"
-    (folder / "qrels").mkdir(parents=True)
-    ids = [1, 2, 3]
-    for name, kind in [("corpus", "d"), ("queries", "q")]:
-        lines = [json.dumps({"_id": f"{kind}{i}", "title": "", "text": f"text {i}"}) for i in ids]
-        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    judged = "".join(f"q{i}\td{i}\t1\n" for i in ids)
-    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
-    return folder
+    corpus, queries = ({f"{kind}{i}": f"text {i}" for i in (1, 2, 3)} for kind in "dq")
+    return write_collection(tmp_path / "three", corpus, queries, [(f"q{i}", f"d{i}", 1) for i in (1, 2, 3)])
 
 
 def test_data_check_says_what_is_there(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,7 +235,7 @@ def test_judgments_in_trec_form_become_a_split(
 def test_exported_judgments_are_those_of_the_measured_questions(small_record: Path) -> None:
     assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
     written = (small_record / "out" / "larkfield-test.qrels").read_text().splitlines()
-    assert {line.split()[0] for line in written} == set(data.load("larkfield", "test").answerable)
+    assert {line.split()[0] for line in written} == set(larkfield().answerable)
 
 
 def test_a_folder_in_place_of_a_file_is_one_error(
@@ -269,12 +263,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[stubs.Stub
     write_notebook(tmp_path / "notebooks" / "10_quiet.ipynb", [("code", "seed = 1", ["parameters"])])
     write_notebook(tmp_path / "notebooks" / "42_silent.ipynb", ASKS[:2])
     (tmp_path / "ragkit").symlink_to(CHECKOUT / "ragkit")
-    folder = tmp_path / "mine"
-    (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "because"}\n')
-    questions = [{"_id": f"q{n}", "text": text} for n, text in enumerate(["why", "who"])]
-    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td1\t1\n")
+    judged = [("q0", "d1", 1), ("q1", "d1", 1)]
+    write_collection(tmp_path / "mine", {"d1": "because"}, {"q0": "why", "q1": "who"}, judged)
     with stubs.serving() as server:
         monkeypatch.setenv("RAGKIT_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("CO_API_URL", server.url)
@@ -289,23 +279,33 @@ def record_it(root: Path, *more: str) -> tuple[int, str, str]:
     return ragkit(root, *given, *more)
 
 
-def test_a_live_model_is_recorded_and_replayed_without_a_key(
+def test_a_live_model_is_recorded_also_after_failures_and_replayed_and_the_key_is_told_nowhere(
     live: stubs.Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file = tmp_path / "mine" / "recordings-command-r7b-12-2024.jsonl"
+    live.misbehave("")
+    live.misbehave("401")
+    failed = record_it(tmp_path)
+    assert failed[0] == 1
+    assert "1 failed" in failed[2]
+    assert "valid for this model in the environment variable CO_API_KEY: the server says 401" in failed[2]
+    assert not file.exists()
+    cheap = record_it(tmp_path, "--budget", "0.0000001")
+    assert "the budget of $0.00 is used up" in cheap[2]
+
     said = record_it(tmp_path)
     status, out, _ = said
     assert status == 0, said
-    file = tmp_path / "mine" / "recordings-command-r7b-12-2024.jsonl"
     assert f"{file}: 2 answers, 2 of them new" in out
     assert "-p llm=recorded:command-r7b-12-2024" in out
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert {row["answer"] for row in rows} == {"answer to Question: why", "answer to Question: who"}
     assert [row["key"] for row in rows] == sorted(row["key"] for row in rows)
+    assert len(live.requests) == 3  # one answered at once, one refused, and that one again
     before = file.read_bytes()
 
     again = record_it(tmp_path)  # nothing is asked again, and the file stays as it is
     assert "2 answers, 0 of them new" in again[1]
-    assert len(live.requests) == 2
     assert file.read_bytes() == before
 
     monkeypatch.delenv("CO_API_KEY")
@@ -313,7 +313,7 @@ def test_a_live_model_is_recorded_and_replayed_without_a_key(
     given = ["sweep", "41_asks", "-p", f"collection={tmp_path / 'mine'}"]
     replayed = ragkit(tmp_path, *given, "-p", "llm=recorded:command-r7b-12-2024")
     assert replayed[0] == 0, replayed
-    assert len(live.requests) == 2
+    assert len(live.requests) == 3
     shown = [path.read_text() for path in (tmp_path / "data" / "runs" / "41_asks").rglob("notebook.ipynb")]
     assert len(shown) == 2
     assert all("answer to Question: who" in text for text in shown)
@@ -321,30 +321,11 @@ def test_a_live_model_is_recorded_and_replayed_without_a_key(
     refused = ragkit(tmp_path, *given, "-p", "llm=cohere:command-a-03-2025")
     assert refused[0] == 1
     assert "needs a key of Cohere in the environment variable CO_API_KEY" in refused[2]
-    everything = [*said, *again, *replayed, *refused]
+    everything = [*failed, *cheap, *said, *again, *replayed, *refused]
     everything += [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
-    assert len(everything) > 20
+    assert len(everything) > 26
     assert live.requests[0]["authorization"] == f"Bearer {KEY}"
     assert not [text for text in everything if KEY in str(text)]
-
-
-def test_a_recording_that_fails_keeps_what_it_paid_for_and_tells_no_key(
-    live: stubs.Stub, tmp_path: Path
-) -> None:
-    live.misbehave("")
-    live.misbehave("401")
-    said = record_it(tmp_path)
-    assert said[0] == 1
-    assert "1 failed" in said[2]
-    assert "valid for this model in the environment variable CO_API_KEY: the server says 401" in said[2]
-    assert not (tmp_path / "mine" / "recordings-command-r7b-12-2024.jsonl").exists()
-    cheap = record_it(tmp_path, "--budget", "0.0000001")
-    assert "the budget of $0.00 is used up" in cheap[2]
-    done = record_it(tmp_path)
-    assert "2 answers, 2 of them new" in done[1], done
-    assert len(live.requests) == 3  # one answered at once, one refused, and that one again
-    files = [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
-    assert not [text for text in [*said, *cheap, *done, *files] if KEY in str(text)]
 
 
 @pytest.mark.parametrize(

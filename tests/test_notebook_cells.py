@@ -3,7 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.notebook_cells import Tolerant, gate
+from ragkit import evaluate
+from tests.notebook_cells import FEW, Tolerant, gate
 
 TABLE = "rrf   0.555  +0.102  0.0001  52/55/228  better\n----- ------"
 
@@ -38,6 +39,12 @@ def test_more_than_the_tolerance_is_a_difference(was: str, now: str) -> None:
 
 def test_whole_numbers_are_exact() -> None:
     assert Tolerant("785 documents") != Tolerant("786 documents")
+
+
+def test_what_a_question_costs_is_measured_with_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "costs", lambda *given: given)
+    exec(FEW, {})
+    assert evaluate.costs({}, "toy", {}, seed=1) == ({}, "toy", {}, 5, 1)  # type: ignore[arg-type]
 
 
 def test_a_gate_says_ok_within_5_thousandths_and_else_fail_with_both_numbers(tmp_path: Path) -> None:

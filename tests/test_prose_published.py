@@ -10,15 +10,15 @@ import pytest
 
 from ragkit import prose, publish, record
 from tests.expected import CHECKS, GATES, readme_row
+from tests.project import CHECKOUT
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[1-9]*.ipynb"))  # 00 measures nothing
+NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("[1-9]*.ipynb"))  # 00 measures nothing
 WORDS = r"\b(better|worse|equivalent|not shown)\b"
 
 
 @pytest.fixture(scope="module")
 def records() -> dict[str, record.Record]:
-    return publish.published(ROOT)
+    return publish.published(CHECKOUT)
 
 
 def markdown(notebook: Path) -> list[str]:
@@ -43,7 +43,7 @@ def test_title_answer_and_conclusion_hold_no_number_without_a_record(notebook: P
 
 
 def test_the_readme_is_bound_to_the_record(records: dict[str, record.Record]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert prose.fill(text, records) == text, "run `make publish`"
     findings = text.partition("## What was found")[2].partition("\n## ")[0]
     assert len(re.findall(prose.BOUND, findings)) > 10
@@ -51,7 +51,7 @@ def test_the_readme_is_bound_to_the_record(records: dict[str, record.Record]) ->
 
 
 def test_every_headline_stands_in_the_readme_and_has_a_gate(records: dict[str, record.Record]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert set(GATES) == set(records)
     for name, item in records.items():
         for system in item.headline["system"]:
@@ -67,6 +67,9 @@ def test_notebooks_are_committed_as_run_from_top_to_bottom(notebook: Path) -> No
     kinds = {(o["output_type"], o.get("name")) for cell in code for o in cell["outputs"]}
     assert kinds <= {("execute_result", None), ("display_data", None), ("stream", "stdout")}
     assert code[0]["metadata"]["tags"] == ["parameters"]
+    for cell in code:  # tests/notebook_cells.py asks fewer questions for costs: compared with nothing
+        if "evaluate.costs(" in "".join(cell["source"]):
+            assert not cell["outputs"] or "nbval-ignore-output" in cell["metadata"]["tags"]
     outputs = [o.get("data", {}).get("text/markdown", "") for cell in code for o in cell["outputs"]]
     shown = [text for output in outputs if (text := "".join(output)).startswith("```python")]
     assert all(len(text.splitlines()) - 2 <= 20 for text in shown)  # code from the package, to be read
@@ -86,4 +89,4 @@ def test_a_notebook_defines_nothing_that_belongs_in_the_package(notebook: Path) 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"{c['collection']}: {c['system']}")
 def test_the_readme_shows_what_was_measured_on_published_collections(check: dict[str, Any]) -> None:
-    assert readme_row(check) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme_row(check) in (CHECKOUT / "README.md").read_text(encoding="utf-8")

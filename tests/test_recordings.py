@@ -5,14 +5,39 @@ from pathlib import Path
 
 import pytest
 
-from ragkit import data, evaluate, generate, models, plan, prices, recordings, rewrite
+from ragkit import data, evaluate, generate, models, plan, prices, recordings, rewrite, route
 from ragkit.models import replay
 from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, Usage, metered
-from tests.project import write_notebook
+from tests.larkfield import HOME, larkfield
+from tests.project import CHECKOUT, write_notebook
 from tests.toy import Saying
 
-LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
+PROMPTS = {task: getattr(rewrite, task.upper()) for task in ("multi_query", "hyde", "step_back", "decompose")}
+PROMPTS |= {"closed_book": generate.CLOSED_BOOK, "route": route.ROUTE}
 TEMPLATES = {"context": "C.", "hyde": "{context} H {query}", "multi_query": "{context} {n} {query}"}
+
+
+@pytest.mark.parametrize("name", ["larkfield", "pydocs"])
+def test_the_prompts_are_word_for_word_those_that_were_recorded(name: str) -> None:
+    held = json.loads((CHECKOUT / "data" / name / "prompts.json").read_text(encoding="utf-8"))
+    assert held.pop("context")
+    assert held == PROMPTS
+    assert all(text.startswith("{context}\n") and "{query}" in text for text in PROMPTS.values())
+
+
+@pytest.mark.parametrize("name", ["larkfield", "pydocs"])
+def test_recorded_answers_have_the_form_that_their_prompts_ask_for(name: str) -> None:
+    recorded = (CHECKOUT / "data" / name / "recordings.jsonl").read_text(encoding="utf-8")
+    for row in map(json.loads, recorded.removesuffix("\n").split("\n")):
+        lines = [*row.get("multi_query", []), *row.get("decompose", []), row.get("step_back", "-")]
+        assert all(line.strip() and "\n" not in line for line in lines)
+        if "multi_query" in row:
+            assert len({line.lower() for line in row["multi_query"]}) == len(row["multi_query"]) == 4
+            # asked for 60 to 100; two of larkfield's have 101 and 102
+            assert 60 <= len(row["hyde"].split()) <= (102 if name == "larkfield" else 100)
+        assert 1 <= len(row.get("decompose", ["-"])) <= 4
+        assert row["route"] in ("search", "chat", "refuse")
+        assert 1 <= len(row.get("closed_book", "-").split()) <= 25
 
 
 @pytest.fixture
@@ -55,7 +80,7 @@ def test_a_collection_without_recordings_says_what_to_do(tmp_path: Path) -> None
 
 
 def test_every_recorded_task_of_larkfield_replays() -> None:
-    test = data.load("larkfield", "test")
+    test = larkfield()
     llm = models.llm("recorded", "larkfield")
     with metered() as used:
         passages = rewrite.hyde(test.queries, llm, test.context)
@@ -293,7 +318,7 @@ def test_what_an_answer_was_called_goes_by_its_question_and_its_words(folder: Pa
 
 def test_an_answer_of_larkfield_was_called_one_thing_wherever_it_was_given() -> None:
     called: dict[tuple[str, str], set[str]] = {}
-    for reading in recordings.readings(LARKFIELD):
+    for reading in recordings.readings(HOME):
         if reading.read:
             called.setdefault((reading.query_id, reading.answer.strip()), set()).add(reading.read)
     assert all(len(words) == 1 for words in called.values())

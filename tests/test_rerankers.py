@@ -1,5 +1,6 @@
 """The rerankers: late interaction by hand and against the model itself, cross-encoders against predict."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,21 @@ def test_a_cross_encoder_that_is_not_to_be_had_says_what_is_needed(
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(Unavailable, match="needs the weights of"):
         models.cross_encoder(str(tmp_path))(PAIRS)
+
+
+def test_what_was_downloaded_before_is_loaded_when_the_hub_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = tmp_path / "models--cross-encoder--small"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("c0ffee")
+    folder = small_cross_encoder(tmp_path / "made", labels=1)
+    shutil.copytree(folder, cached / "snapshots" / "c0ffee")
+    expected = models.cross_encoder(folder)(PAIRS)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name in ("cross-encoder/small", "small"):  # without an organisation it is that of cross-encoders
+        assert models.cross_encoder(name)(PAIRS) == pytest.approx(expected)
 
 
 def test_nothing_is_loaded_before_there_is_something_to_score() -> None:

@@ -1,6 +1,4 @@
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +6,6 @@ import pytest
 from ragkit import route
 from ragkit.types import Collection, Run, Unavailable, Vectors
 from tests.toy import Saying
-
-LARKFIELD = Path(__file__).resolve().parent.parent / "data" / "larkfield"
 
 
 def unit(*degrees: float) -> Vectors:
@@ -53,11 +49,6 @@ def test_shares_are_those_of_the_labels() -> None:
 
 
 # --- routers ----------------------------------------------------------------------------------------
-
-
-def test_the_prompt_is_word_for_word_the_one_that_was_recorded() -> None:
-    recorded = json.loads((LARKFIELD / "prompts.json").read_text(encoding="utf-8"))
-    assert recorded["route"] == route.ROUTE
 
 
 def test_the_first_rule_that_is_found_decides_and_no_rule_means_search() -> None:

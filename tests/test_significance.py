@@ -213,17 +213,19 @@ def test_words_follow_numbers(
     assert verdict(difference, p_holm, interval_90, judged) == word
 
 
-# simulation: at least a thousand experiments each
+# simulation: at least a thousand experiments each, where a bound is near
 
 
-def coverage(draw: Callable[[np.random.Generator], Sample], ignore_clusters: bool = False) -> float:
+def coverage(
+    draw: Callable[[np.random.Generator], Sample], ignore_clusters: bool = False, experiments: int = 2_000
+) -> float:
     rng = np.random.default_rng(99)  # 20,000 experiments: 94.8, 94.7 with rewordings, uneven ones 94.1 %
     hits = 0
-    for seed in range(2_000):
+    for seed in range(experiments):
         differences, clusters = draw(rng)
         low, high = interval(differences, None if ignore_clusters else clusters, seed=seed)
         hits += low <= MEAN <= high
-    return hits / 2_000
+    return hits / experiments
 
 
 @pytest.mark.usefixtures("quick")
@@ -236,7 +238,8 @@ def test_the_95_percent_interval_covers_the_truth_93_to_97_times_in_100(
 
 @pytest.mark.usefixtures("quick")
 def test_taking_rewordings_for_questions_would_promise_too_much() -> None:
-    assert coverage(rewordings, ignore_clusters=True) < 0.80
+    # about 0.70, with a standard error of 0.023 in 400 experiments
+    assert coverage(rewordings, ignore_clusters=True, experiments=400) < 0.80
 
 
 def family(rng: np.random.Generator, n: int, wordings: int) -> NDArray[np.float64]:
