@@ -23,7 +23,7 @@ OTHERS = collection({f"x{n}": f"other text {n}" for n in range(5)}, "far/away/")
 def test_distractors_are_shortened_to_so_many_words_with_their_spacing_and_zero_takes_all() -> None:
     mixed = collection({"own": "it is not cut", "long": "one\n two  three four", "short": " one", "none": ""})
     own = {"own": ""}
-    assert crowd.shortened(mixed, own, 3).corpus == mixed.corpus | {"long": "one\n two  three"}
+    assert crowd.shortened(mixed, own, 3).corpus == {**mixed.corpus, "long": "one\n two  three"}
     assert crowd.shortened(mixed, own, 4).corpus == crowd.shortened(mixed, own, 0).corpus == mixed.corpus
     assert list(crowd.shortened(mixed, own, 1).corpus) == list(mixed.corpus)
     with pytest.raises(RagkitError, match="words is -1"):
@@ -59,7 +59,7 @@ def test_distractors_stand_under_names_of_their_own_with_their_texts_and_titles(
 
 
 def test_a_distractor_with_the_text_of_a_document_is_left_out() -> None:
-    copies = replace(OTHERS, corpus=OTHERS.corpus | {"x5": "evidence of two"})
+    copies = replace(OTHERS, corpus={**OTHERS.corpus, "x5": "evidence of two"})
     assert crowd.sizes(HOME, copies, [2])[2].corpus == crowd.sizes(HOME, OTHERS, [2])[2].corpus
     with pytest.raises(RagkitError, match="gives only 5"):
         crowd.sizes(HOME, copies, [2.2])
