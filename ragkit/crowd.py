@@ -81,8 +81,8 @@ def _check(counts: Mapping[float, int], evidence: int, own: int, others: int, na
             raise RagkitError(
                 f"crowd.sizes: step {step:g} is {count:,} documents, {count - own:,} more than the "
                 f"collection has, but {name} gives only {others:,} that it does not hold already: name "
-                f"steps up to {np.floor(100 * (own + others) / own) / 100:g}, or distractors from a larger "
-                "collection"
+                f"steps up to {np.floor(100 * (own + others) / own) / 100:g}, or distractors from another, "
+                "larger collection"
             )
 
 
