@@ -176,7 +176,7 @@ def test_surfaces_show_each_mean_and_colour_its_change_since_the_start_on_one_sc
     for axes in panels:
         assert axes.images[0].get_clim() == pytest.approx((-0.4, 0.4))  # the greatest change: 0.5 to 0.1
     assert [label.get_text() for label in last.get_xticklabels()] == ["0.5", "1", "2"]
-    assert [label.get_text() for label in last.get_yticklabels()] == ["all", "rare"]
+    assert [label.get_text() for label in panels[2].get_yticklabels()] == ["all", "rare"]
     assert bar.get_ylabel() == "change since size 1"
 
 
