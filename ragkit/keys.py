@@ -20,6 +20,7 @@ from ragkit.types import RagkitError
 
 # These start, show or publish runs: no number depends on them.
 OUTSIDE = {f"ragkit.{name}" for name in ("sweep", "worker", "plan", "keys", "publish", "__main__")}
+COLLECTIONS = ("collection", "distractors")  # parameters that name one: its fingerprint enters the key
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def digest(value: Any) -> str:
 def resolve(notebook: Notebook, given: dict[str, Any], cwd: Path) -> tuple[dict[str, Any], dict[str, Path]]:
     """The notebook's parameters with `given` laid over its defaults, and those that are paths.
 
-    A text counts as a path if it exists and has a slash in it (for `collection` and `records` any
+    A text counts as a path if it exists and has a slash in it (for collections and `records` any
     that exists); a bare word is a name, or `split=test` would change beside a folder "test". Given
     paths are relative to `cwd` and come back absolute, as the kernel works in notebooks/; a
     default is relative to notebooks/ and stays as it is written.
@@ -207,7 +208,7 @@ def resolve(notebook: Notebook, given: dict[str, Any], cwd: Path) -> tuple[dict[
             continue
         is_default = value == default
         path = (notebook.path.parent if is_default else cwd) / Path(value).expanduser()
-        bare = name in ("collection", "records") and not is_default
+        bare = name in (*COLLECTIONS, "records") and not is_default
         if (bare or "/" in value or os.sep in value) and path.exists():
             paths[name] = Path(os.path.abspath(path))
             values[name] = value if is_default else str(paths[name])
@@ -226,17 +227,21 @@ def parts_of(
     modules, others = imported(notebook.sources, root)
     parts: dict[str, Any] = {
         "code": digest(notebook.sources),
-        "parameters": {n: v for n, v in values.items() if n not in paths and n != "collection"},
+        "parameters": {n: v for n, v in values.items() if n not in paths and n not in COLLECTIONS},
         "modules": {module: hash_path(file) for module, file in sorted(modules.items())},
         "versions": versions(others),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "files": {n: hash_path(p) for n, p in paths.items() if n not in ("collection", "records")},
+        "files": {n: hash_path(p) for n, p in paths.items() if n not in (*COLLECTIONS, "records")},
     }
+    for parameter in COLLECTIONS:
+        if parameter in values:
+            from ragkit import data
+
+            parts[parameter] = data.fingerprint(str(paths.get(parameter, values[parameter])))
     if "collection" in values:
         from ragkit import data, formats, recordings
 
         name = str(paths.get("collection", values["collection"]))
-        parts["collection"] = data.fingerprint(name)
         available = data.splits(name)
         if "split" in values and available and values["split"] not in available:
             raise RagkitError(f"split={values['split']}: {name} has the splits {', '.join(available)}")

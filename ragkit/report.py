@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ragkit.types import Collection, ranking
 
 if TYPE_CHECKING:
@@ -326,6 +328,43 @@ def curves_figure(curves: pd.DataFrame, measured: float, across: str, up: str) -
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.legend(frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def surfaces_figure(values: pd.DataFrame, start: float) -> Figure:
+    """Heat maps: a row of panels a measure, a column a system; in each the rows of questions, sizes across.
+
+    values: index (measure, system, questions), a column a size in multiples of the collection. The number
+    is the mean; the colour what it lost (red) or gained (blue) since the size `start`, on one scale.
+    """
+    import matplotlib.pyplot as plt
+
+    change = values.sub(values[start], axis=0)
+    most = max(0.05, float(change.abs().max().max()))  # changes that nobody could see stay pale
+    measures, systems = (values.index.unique(level) for level in (0, 1))
+    rows = len(values.loc[measures[0], systems[0]])
+    size = (1 + 2.6 * len(systems), len(measures) * (0.7 + 0.24 * rows))
+    with plt.style.context(HOUSE_STYLE | {"axes.grid": False}):
+        figure, grid = plt.subplots(
+            len(measures), len(systems), figsize=size, sharex=True, sharey=True, squeeze=False,
+            layout="constrained",
+        )  # fmt: skip
+        for measure, panels in zip(measures, grid, strict=True):
+            for system, axes in zip(systems, panels, strict=True):
+                own, moved = values.loc[measure, system], change.loc[measure, system]
+                image = axes.imshow(moved, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
+                for (y, x), value in np.ndenumerate(own.to_numpy()):
+                    far = abs(moved.iat[y, x]) > 0.65 * most
+                    axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7,
+                              color="white" if far else "black")  # fmt: skip
+                axes.set_title(f"{measure}, {system}", loc="left")
+                axes.set_xticks(range(own.shape[1]), [f"{step:g}" for step in own.columns])
+                axes.set_yticks(range(len(own)), own.index)
+        for axes in grid[-1]:
+            axes.set_xlabel("documents, times the collection")
+        bar = figure.colorbar(image, ax=grid, shrink=0.6)
+        bar.set_label(f"change since size {start:g}")
     plt.close(figure)
     return figure
 

@@ -49,6 +49,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "prices": set[str](),
     "reuse": set[str](),
     "access": set[str](),
+    "crowd": set[str](),
     "recordings": {"formats"},
 }
 FOR_MODELS = {"formats", "prices", "recordings"}  # what the package `models` may import beside itself

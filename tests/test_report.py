@@ -160,6 +160,26 @@ def test_curves_are_solid_as_far_as_was_measured_and_dotted_beyond() -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("tokens", "dollars")
 
 
+def test_surfaces_show_each_mean_and_colour_its_change_since_the_start_on_one_scale() -> None:
+    index = pd.MultiIndex.from_product([["P@5", "R@5"], ["bm25", "dense"], ["all", "rare"]])
+    values = pd.DataFrame({0.5: 0.6, 1.0: 0.5, 2.0: 0.5}, index=index)
+    values.loc[("R@5", "dense", "rare"), 2.0] = 0.1
+    *panels, bar = report.surfaces_figure(values, 1.0).axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "P@5, bm25", "P@5, dense", "R@5, bm25", "R@5, dense"
+    ]  # fmt: skip
+    last = panels[-1]
+    assert [text.get_text() for text in last.texts] == ["0.60", "0.50", "0.50", "0.60", "0.50", "0.10"]
+    colours = last.images[0].get_array()
+    assert colours is not None
+    assert colours.tolist() == [pytest.approx([0.1, 0, 0]), pytest.approx([0.1, 0, -0.4])]
+    for axes in panels:
+        assert axes.images[0].get_clim() == pytest.approx((-0.4, 0.4))  # the greatest change: 0.5 to 0.1
+    assert [label.get_text() for label in last.get_xticklabels()] == ["0.5", "1", "2"]
+    assert [label.get_text() for label in panels[2].get_yticklabels()] == ["all", "rare"]
+    assert bar.get_ylabel() == "change since size 1"
+
+
 def test_costs_are_shown_in_the_units_of_the_heading() -> None:
     costs = evaluate.costs({"first": first}, COLLECTION, {}, questions=3).assign(seconds_median=0.0125)
     assert report.cost_table(costs).loc["first", "median ms"] == "12.5"
