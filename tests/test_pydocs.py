@@ -285,7 +285,7 @@ def test_the_judgments_are_of_its_questions_and_documents_and_the_card_counts_th
             counts.update((split, grade) for grade in judged.values())
     for grade in (2, 1, 0):
         dev, test = counts["dev", grade], counts["test", grade]
-        assert f"| {grade} | {dev:,} | {test:,} | {dev + test:,} |" in (HOME / "README.md").read_text("utf-8")
+        assert f"| {grade} | {dev:,} | {test:,} | {dev + test:,} |" in (HERE / "README.md").read_text("utf-8")
     assert {grade for _, grade in counts} == {0, 1, 2}
 
 
