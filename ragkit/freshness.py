@@ -109,7 +109,7 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
         _date(stands, query_id)
         drop = max(scores.values(), default=0.0) - min(scores.values(), default=0.0) + 1.0
         new = fresh.setdefault(query_id, dict(scores))
-        for group in {groups[d] for d in scores if d in groups}:
+        for group in {groups[d] for d in scores if d in groups and d in dates}:
             held = [d for d in members.get(group, ()) if dates[d] <= stands]
             if held:
                 known = [d for d in members[group] if d in scores]

@@ -102,6 +102,7 @@ def test_a_version_without_a_date_is_left_alone() -> None:
     ]
     alone = {"q": {"undated": 5.0}}
     assert freshness.newest(alone, {"undated": "g"}, DATES, {"q": TODAY}) == alone
+    assert freshness.newest(alone, groups, DATES, {"q": TODAY}) == alone  # nor does it bring in the dated
 
 
 def test_of_two_versions_of_one_day_the_higher_doc_id_counts_as_the_newer() -> None:
