@@ -21,6 +21,7 @@ from ragkit import formats, pydocs, recordings
 from ragkit.types import Collection, RagkitError, Run, Unavailable
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
+LATER = "second_round.tsv"  # the pairs of the qrels that were not judged at first
 MOST_PROBLEMS = 20  # what `check` lists before it stops
 
 
@@ -181,7 +182,7 @@ def first_round(collection: Collection) -> Collection:
     What a ranking gains by more judging is seen by measuring it on both. Raises Unavailable where there
     was no second round.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "second_round.tsv"
+    path = (formats.folder(collection.name) or Path(collection.name)) / LATER
     if not path.is_file():
         raise Unavailable(
             f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
@@ -212,9 +213,10 @@ def load_tuning(name: str, reported: str, max_queries: int = 0, seed: int = 0) -
 def fingerprint(name: str) -> str:
     """SHA-256 over names and bytes of what a run can depend on, wherever the folder stands; 64 hex digits.
 
-    That is documents, queries, judgments, rewordings, messages and prompts; not recordings, whose hash a
-    run names on its own, and not what people read about the collection. Nothing is parsed. Of an
-    ir_datasets id, which is immutable, it is the SHA-256 of the id and the version of ir_datasets.
+    That is documents, queries, judgments and which of them came later, rewordings, messages, prompts and
+    readings; not recordings.jsonl, whose hash a run that replays it names on its own, and not what people
+    read about the collection. Nothing is parsed. Of an ir_datasets id, which is immutable, it is the
+    SHA-256 of the id and the version of ir_datasets.
     """
     where = formats.folder(name)
     if where is None:
@@ -222,8 +224,8 @@ def fingerprint(name: str) -> str:
 
         return hashlib.sha256(f"ir_datasets {version('ir_datasets')} {name}".encode()).hexdigest()
     corpus = formats.corpus_file(where)
-    files = [where / file for file in ("queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json")]
-    files = [corpus, *files, *sorted(where.glob("qrels/*.tsv"))]
+    named = ["queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json", recordings.READINGS, LATER]
+    files = [corpus, *(where / file for file in named), *sorted(where.glob("qrels/*.tsv"))]
     if not corpus.is_file():
         files += formats.document_files(where)
     whole = hashlib.sha256()

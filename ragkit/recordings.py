@@ -163,14 +163,6 @@ def file_name(kind: str, model: str) -> str:
     return f"{kind}-{re.sub(r'[^A-Za-z0-9@.-]', '_', model)}.jsonl"
 
 
-def files_of(folder: Path, llm: str) -> list[Path]:
-    """All files that "recorded" or "recorded:<model>" replays; none for a live model."""
-    path = file_of(folder, llm)
-    if path is None:
-        return []
-    return [path, folder / READINGS] if llm == "recorded" else [path]
-
-
 def file_of(folder: Path, llm: str) -> Path | None:
     """The file that "recorded" or "recorded:<model>" replays, which must be there; None for a live model."""
     how, _, model = llm.partition(":")

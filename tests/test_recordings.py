@@ -228,8 +228,8 @@ def test_the_missing_recording_of_larkfield_names_the_way_to_a_live_model() -> N
     ("llm", "hashed"),
     [
         ("recorded", {"recordings.jsonl", "readings.jsonl"}),
-        ("recorded:big", {"recordings-big.jsonl"}),
-        ("cohere:big", set()),
+        ("recorded:big", {"recordings-big.jsonl", "readings.jsonl"}),
+        ("cohere:big", {"readings.jsonl"}),  # contexts and labels come from there, whoever answers
     ],
 )
 def test_the_key_of_a_run_holds_the_recordings_that_it_replays_and_no_other(
