@@ -82,23 +82,24 @@ def persons(collection: Collection, people: Mapping[str, Some[str]]) -> Collecti
 
     Judged are only documents that the person may read, so that a question is answerable to whom it is. The
     name takes the place of the type of question, for results by person; the persons who ask the same are
-    one cluster.
+    one cluster. Raises RagkitError for a name with "/", at which `by_person` cuts.
     """
+    if odd := [name for name in people if "/" in name]:
+        raise RagkitError(
+            f"access.persons: the name {odd[0]!r}: expected one without /; call the person else"
+        )
     readable = {name: allowed(collection.documents, of) for name, of in people.items()}
-    asked = {f"{name}/{q}": (name, q) for name in people for q in collection.queries}
-    known = collection.query_info
+    asked = {f"{name}/{q}": name for name in people for q in collection.queries}
+    copies = collection.again({a: a.removeprefix(f"{name}/") for a, name in asked.items()})
     return replace(
-        collection,
-        queries={a: collection.queries[q] for a, (_, q) in asked.items()},
+        copies,
         qrels={
-            a: {d: grade for d, grade in collection.qrels.get(q, {}).items() if d in readable[name]}
-            for a, (name, q) in asked.items()
+            a: {d: grade for d, grade in judged.items() if d in readable[asked[a]]}
+            for a, judged in copies.qrels.items()
         },
-        answers={a: collection.answers[q] for a, (_, q) in asked.items() if q in collection.answers},
         query_info={
-            a: {field: value for field, value in known.get(q, {}).items() if field != "parts"}
-            | {"type": name, "variant_of": known.get(q, {}).get("variant_of", q)}
-            for a, (name, q) in asked.items()
+            a: {field: value for field, value in info.items() if field != "parts"} | {"type": asked[a]}
+            for a, info in copies.query_info.items()
         },
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from ragkit.types import Collection, RagkitError, Run, Unavailable, ranking
 
@@ -72,18 +71,7 @@ def repeated(collection: Collection, names: Sequence[str]) -> Collection:
     The copies of a question are one cluster (`variant_of`), so that a comparison does not take them for
     more questions than there are.
     """
-    of = {f"{query_id}@{name}": query_id for query_id in collection.queries for name in names}
-    info = {copy: collection.query_info.get(q, {}) for copy, q in of.items()}
-    return replace(
-        collection,
-        queries={copy: collection.queries[q] for copy, q in of.items()},
-        qrels={copy: collection.qrels.get(q, {}) for copy, q in of.items()},
-        answers={copy: collection.answers[q] for copy, q in of.items() if q in collection.answers},
-        query_info={
-            copy: info[copy] | {"variant_of": str(info[copy].get("variant_of") or q)}
-            for copy, q in of.items()
-        },
-    )
+    return collection.again({f"{q}@{name}": q for q in collection.queries for name in names})
 
 
 def at_places(contexts: Mapping[str, Run], name: str) -> Run:

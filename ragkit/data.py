@@ -87,12 +87,11 @@ def variants(collection: Collection) -> Collection:
         raise Unavailable(f"needs rewordings of the questions of {collection.name}: expected {path}")
     rows = formats.read_variants(path, formats.raise_it)
     original = {v: q for v, row in rows.items() if (q := row.metadata["variant_of"]) in collection.queries}
+    copies = collection.again(original)
     return replace(
-        collection,
+        copies,
         queries={v: rows[v].text for v in original},
-        qrels={v: collection.qrels.get(q, {}) for v, q in original.items()},
-        answers={v: collection.answers[q] for v, q in original.items() if q in collection.answers},
-        query_info={v: collection.query_info[q] | rows[v].metadata for v, q in original.items()},
+        query_info={v: info | rows[v].metadata for v, info in copies.query_info.items()},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +74,20 @@ class Collection:
     def titles(self) -> dict[str, str]:
         """doc_id -> title, of the documents that have one."""
         return {d: str(info["title"]) for d, info in self.documents.items() if info.get("title")}
+
+    def again(self, of: Mapping[str, str]) -> Collection:
+        """Its questions under other query_ids (`of`: new -> old); those of one question are one cluster."""
+        known = {new: self.query_info.get(old, {}) for new, old in of.items()}
+        return replace(
+            self,
+            queries={new: self.queries[old] for new, old in of.items()},
+            qrels={new: self.qrels.get(old, {}) for new, old in of.items()},
+            answers={new: self.answers[old] for new, old in of.items() if old in self.answers},
+            query_info={
+                new: info | {"variant_of": str(info.get("variant_of") or of[new])}
+                for new, info in known.items()
+            },
+        )
 
 
 def ranking(scores: Mapping[str, float], k: int | None = None) -> list[str]:

@@ -89,6 +89,11 @@ def test_a_question_is_answerable_to_whom_may_read_its_answer() -> None:
     assert asked.query_info["hr/q"] == {"type": "hr", "variant_of": "q"}
 
 
+def test_a_name_at_which_an_id_would_be_cut_is_refused() -> None:
+    with pytest.raises(RagkitError, match="the name 'hr/payroll': expected one without /"):
+        access.persons(QUESTIONS, {"hr/payroll": ["hr/payroll"]})
+
+
 def test_each_person_is_asked_with_the_own_questions() -> None:
     asked = access.persons(QUESTIONS, {"no group": [], "hr": ["hr"]})
     run = access.by_person(
