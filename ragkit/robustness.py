@@ -60,16 +60,14 @@ def wordings(run: Run, asked: Collection, k: int = 5) -> DataFrame:
     """
     import pandas as pd
 
-    found: dict[str, list[set[str]]] = {}
-    evidence: dict[str, set[str]] = {}
+    found: dict[str, dict[str, set[str]]] = {}  # original -> its wordings -> the first k
     for query_id in asked.answerable:
         origin = str(asked.query_info[query_id]["variant_of"])
-        found.setdefault(origin, []).append(set(ranking(run.get(query_id, {}), k)))
-        evidence[origin] = _evidence(asked.qrels[query_id])
+        found.setdefault(origin, {})[query_id] = set(ranking(run.get(query_id, {}), k))
     rows = {}
     for origin, tops in found.items():
-        hits = [float(bool(top & evidence[origin])) for top in tops]
-        common = [len(one & other) / k for one, other in combinations(tops, 2)]
+        hits = [float(bool(top & asked.evidence[query_id])) for query_id, top in tops.items()]
+        common = [len(one & other) / k for one, other in combinations(tops.values(), 2)]
         overlap = sum(common) / len(common) if common else float("nan")
         rows[origin] = (sum(hits) / len(hits), min(hits), max(hits), overlap)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "worst", "best", "overlap"])
@@ -86,8 +84,7 @@ def vocabulary(asked: Collection, first: Queries, terms: Callable[[str], set[str
 
     rows = []
     for query_id, text in asked.answerable.items():
-        best = _evidence(asked.qrels[query_id])
-        known = {term for doc_id in best for term in terms(asked.corpus[doc_id])}
+        known = {term for doc_id in asked.evidence[query_id] for term in terms(asked.corpus[doc_id])}
         original = terms(first[query_id])
         for style, said in (("first asked", first[query_id]), (asked.query_info[query_id]["style"], text)):
             own = terms(said)
@@ -99,8 +96,3 @@ def vocabulary(asked: Collection, first: Queries, terms: Callable[[str], set[str
                 "new": len(own & known - original),
             })  # fmt: skip
     return pd.DataFrame(rows).groupby("style", sort=False).mean()
-
-
-def _evidence(judged: Mapping[str, int]) -> set[str]:
-    """The documents of a question's highest grade."""
-    return {doc_id for doc_id, grade in judged.items() if grade == max(judged.values())}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,12 +66,19 @@ class Collection:
     query_info: dict[str, dict[str, Any]] = field(default_factory=dict)
     fingerprint: str = ""  # SHA-256 of the files, whatever the split and the sample
 
-    @property
+    @cached_property
     def answerable(self) -> Queries:
         """The questions with at least one positive judgment: ranking is measured on these."""
         return {q: t for q, t in self.queries.items() if any(g > 0 for g in self.qrels.get(q, {}).values())}
 
-    @property
+    @cached_property
+    def evidence(self) -> dict[str, set[str]]:
+        """query_id -> the documents of its highest positive grade; none for a question without any."""
+        judged = {q: self.qrels.get(q, {}) for q in self.queries}
+        best = {q: max(grades.values(), default=0) for q, grades in judged.items()}
+        return {q: {d for d, g in grades.items() if 0 < g == best[q]} for q, grades in judged.items()}
+
+    @cached_property
     def titles(self) -> dict[str, str]:
         """doc_id -> title, of the documents that have one."""
         return {d: str(info["title"]) for d, info in self.documents.items() if info.get("title")}
