@@ -11,7 +11,7 @@ from collections.abc import Collection as Some
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, best, ranking
 
 EVERYBODY = "all"
 NO_GROUP = "no group"
@@ -48,10 +48,7 @@ def allowed(documents: Documents, person: Some[str]) -> set[str]:
 
 def only(run: Run, readable: Some[str], k: int | None = None) -> Run:
     """The filter after retrieval: what may be read of each ranking, cut to k if more than that is left."""
-    return {
-        query_id: {d: scores[d] for d in ranking({d: s for d, s in scores.items() if d in readable}, k)}
-        for query_id, scores in run.items()
-    }
+    return {q: best({d: s for d, s in scores.items() if d in readable}, k) for q, scores in run.items()}
 
 
 def masked(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -117,11 +117,6 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
                 new |= {d: scores[d] - drop for d in known}
                 new[max(held, key=lambda d: (dates[d], d))] = best
     return fresh
-
-
-def keep(run: Run, allowed: Collection[str]) -> Run:
-    """The run with these documents alone: a filter by metadata, after the search."""
-    return {q: {d: score for d, score in scores.items() if d in allowed} for q, scores in run.items()}
 
 
 def written_by(run: Run, dates: Mapping[str, str], asked: Mapping[str, str]) -> Run:

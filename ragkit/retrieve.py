@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.types import Corpus, Encoder, Queries, RagkitError, Run, Vectors, ranking
+from ragkit.types import Corpus, Encoder, Queries, RagkitError, Run, Vectors, best
 
 METHODS = ("lucene", "robertson", "atire")
 
@@ -77,7 +77,7 @@ class BM25:
                     cut_in_tie[query_id] = waiting[query_id]  # whoever else has this score lies deeper
                 else:
                     hits = {self.doc_ids[i]: float(s) for i, s in zip(places, scores, strict=True) if s > 0}
-                    run[query_id] = {doc_id: hits[doc_id] for doc_id in ranking(hits, k)}
+                    run[query_id] = best(hits, k)
             waiting, depth = cut_in_tie, min(2 * depth, len(self.doc_ids))
         return run
 
@@ -182,7 +182,7 @@ def _top(scores: NDArray[Any], doc_ids: list[str], k: int, above: float = -np.in
     if k < len(scores):
         above = max(above, float(np.nextafter(np.partition(scores, -k)[-k], -np.inf)))
     hits = {doc_ids[i]: float(scores[i]) for i in np.flatnonzero(scores > above)}
-    return {doc_id: hits[doc_id] for doc_id in ranking(hits, k)}
+    return best(hits, k)
 
 
 def _positive(k: int) -> int:

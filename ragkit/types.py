@@ -103,6 +103,11 @@ def ranking(scores: Mapping[str, float], k: int | None = None) -> list[str]:
     return sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)[:k]
 
 
+def best(scores: Mapping[str, float], k: int | None = None) -> dict[str, float]:
+    """The k best documents with their scores, best first."""
+    return {doc_id: scores[doc_id] for doc_id in ranking(scores, k)}
+
+
 @dataclass
 class Usage:
     """What models used while a meter ran."""

@@ -38,6 +38,7 @@ def test_the_groups_are_those_of_the_documents() -> None:
 def test_the_filter_afterwards_keeps_order_and_scores_and_leaves_less() -> None:
     assert access.only(RUN, {"open", "breach"}) == {"q": {"open": 2.0, "breach": 0.5}, "nothing": {}}
     assert access.only(RUN, {"open", "breach"}, 1) == {"q": {"open": 2.0}, "nothing": {}}
+    assert access.only(RUN, {"open", "unknown"})["q"] == {"open": 2.0}
     assert access.only(RUN, set()) == {"q": {}, "nothing": {}}
     assert access.only({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}, {"a", "b"}, 1) == {
         "q": {"b": 1.0}

@@ -116,11 +116,6 @@ def test_newest_needs_a_date_for_each_question() -> None:
         freshness.newest({"q": {"mail": 1.0}}, RULES, DATES, {})
 
 
-def test_keep_drops_all_other_documents_and_no_question() -> None:
-    run = {"q": {"mail": 1.0, "rule-24": 2.0}, "none": {"rule-24": 1.0}}
-    assert freshness.keep(run, {"mail", "unknown"}) == {"q": {"mail": 1.0}, "none": {}}
-
-
 def test_written_by_drops_what_is_dated_later_and_keeps_the_undated() -> None:
     run = {"q": {"rule-24": 3.0, "rule-25": 2.0, "rule-26": 1.0, "undated": 0.5}}
     assert freshness.written_by(run, DATES, {"q": "2025-06-30"}) == {

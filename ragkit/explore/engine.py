@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ragkit import chunk, data, formats, fuse, models, retrieve
-from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, ranking
+from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, best
 
 DEPTH = 50  # candidates of each system
 PASSAGE, OVERLAP = 120, 30  # words, as in 12_hybrid
@@ -60,7 +60,7 @@ class Engine:
         if system not in self.systems:
             raise RagkitError(f"system {system!r}: expected one of {', '.join(self.systems)}")
         scores = self.systems[system]({"q": question}).get("q", {}) if question.strip() else {}
-        return {doc_id: scores[doc_id] for doc_id in ranking(scores, k)}
+        return best(scores, k)
 
     def terms(self, question: str, doc_id: str) -> dict[str, float]:
         """Each word of the question that counts, and what it adds to the document's score in BM25.
