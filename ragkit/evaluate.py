@@ -355,7 +355,7 @@ def _results(
         row = {"system": name, "type": kind, "measure": measure, "n": len(values), "value": values.mean()}
         if name != baseline:
             difference = values - wide[baseline, measure].loc[values.index]
-            row |= _described(difference, clusters[values.index], kind != "all", seed)
+            row |= described(difference, clusters[values.index], kind != "all", seed)
         if kind == "all" and measure == primary:
             row |= tested.get(name, {"verdict": "baseline"})
         rows.append(row)
@@ -367,8 +367,11 @@ def _results(
     return table.astype(dict.fromkeys(counts, int))
 
 
-def _described(difference: Series[float], clusters: Series[str], by_type: bool, seed: int) -> dict[str, Any]:
-    """The difference, how many questions won and lost, and its interval where enough questions bear one."""
+def described(difference: Series[float], clusters: Series[str], by_type: bool, seed: int) -> dict[str, Any]:
+    """The mean difference, how many questions won and lost, and its 95 % interval, as fields of `results`.
+
+    `clusters`: the cluster of each question. By type there is no interval under 30 clusters.
+    """
     row = {
         "difference": difference.mean(),
         "wins": int((difference > ROUNDING).sum()),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from ragkit import evaluate, significance
+from ragkit import evaluate
 from ragkit.types import PRIMARY, Collection, Queries, Run, ranking
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ def shifts(pairs: Mapping[str, tuple[Run, Run]], asked: Collection, measure: str
     return pd.DataFrame({name: quality(own) - quality(first) for name, (own, first) in pairs.items()})
 
 
-def by_style(differences: DataFrame, asked: Collection, seed: int = 0) -> DataFrame:
+def by_style(differences: DataFrame, asked: Collection, seed: int = 0, measure: str = PRIMARY) -> DataFrame:
     """Mean and 95 % interval of each column, over all rewordings and by style: rows of `results`.
 
-    The rewordings of one question are one cluster; no interval under 30 questions.
+    `measure` is what was measured. The rewordings of one question are one cluster; no interval under 30
+    questions.
     """
     import pandas as pd
 
@@ -42,13 +43,8 @@ def by_style(differences: DataFrame, asked: Collection, seed: int = 0) -> DataFr
     for system in differences:
         for style in ["all", *styles.unique()]:
             values = differences[system] if style == "all" else differences[system][styles == style]
-            of_one = origins[values.index]
-            row = {"system": system, "type": style, "measure": PRIMARY, "n": len(values)}
-            row |= {"difference": values.mean()}
-            if of_one.nunique() >= evaluate.MIN_QUESTIONS:
-                labels = None if of_one.is_unique else of_one.factorize()[0]  # the draws of `compare`
-                row["low"], row["high"] = significance.interval(values, labels, seed=seed)
-            rows.append(row)
+            row = {"system": system, "type": style, "measure": measure, "n": len(values)}
+            rows.append(row | evaluate.described(values, origins[values.index], by_type=True, seed=seed))
     return pd.DataFrame(rows, columns=["system", "type", "measure", "n", "difference", "low", "high"])
 
 

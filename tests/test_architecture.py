@@ -44,7 +44,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "rerank": set[str](),
     "route": set[str](),
     "evaluate": {"significance"},
-    "robustness": {"evaluate", "significance"},
+    "robustness": {"evaluate"},
     "prices": set[str](),
     "reuse": set[str](),
     "access": set[str](),
