@@ -87,16 +87,25 @@ class BM25:
         A document scores the sum of its terms' scores times their weights: weight 2 is the term said
         twice. Only positive scores are returned; a term that no document has counts nothing.
         """
-        scores, vocabulary = self._index.scores, self._index.vocab_dict
         run: Run = {}
         for query_id, terms in weights.items():
             total = np.zeros(len(self.doc_ids), np.float32)  # as bm25s adds: the same sums, to the bit
             for term, weight in terms.items():
-                if term in vocabulary:
-                    start, end = scores["indptr"][vocabulary[term]], scores["indptr"][vocabulary[term] + 1]
-                    total[scores["indices"][start:end]] += weight * scores["data"][start:end]
+                places, scores = self._entries(term)
+                total[places] += weight * scores
             run[query_id] = _top(total, self.doc_ids, _positive(k), above=0.0)
         return run
+
+    def weight(self, term: str, doc_id: str) -> float:
+        """What an analysed term adds to a document's score, once; 0 where the document lacks it."""
+        places, scores = self._entries(term)
+        return float(scores[places == self.doc_ids.index(doc_id)].sum())
+
+    def _entries(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The places of the documents that have an analysed term, and what it adds to their scores."""
+        held, number = self._index.scores, self._index.vocab_dict.get(term)
+        own = slice(0, 0) if number is None else slice(held["indptr"][number], held["indptr"][number + 1])
+        return held["indices"][own], held["data"][own]
 
 
 def _cache_compiled_code() -> None:
