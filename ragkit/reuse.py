@@ -158,8 +158,7 @@ def scored(reused: Answers, collection: Collection) -> DataFrame:
         }
         rows += [(arrival, name, float(value)) for name, value in values.items()]
         seen.add(asked)
-    table = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-    return table.sort_values("measure", key=lambda names: names != PRIMARY, kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
 def rates(reused: Answers, collection: Collection) -> dict[str, float]:

@@ -21,7 +21,7 @@ class Recorded:
 
     def __init__(self, collection: str) -> None:
         self._collection = collection
-        self._answers = {prompt: row.answer for prompt, row in recordings.read(_folder(collection)).items()}
+        self._answers = recordings.read(_folder(collection))
         self._readings = {row.prompt: row for row in recordings.readings(_folder(collection))}
 
     def __call__(self, prompts: list[str]) -> list[str]:
