@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ragkit import formats, pydocs, recordings
+from ragkit import formats, recordings
 from ragkit.types import Collection, RagkitError, Run, Unavailable
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
@@ -44,21 +44,17 @@ def load(name: str, split: str = "test", max_queries: int = 0, seed: int = 0) ->
             else " An ir_datasets id that has judgments is one split; try its parent."
         )
         raise RagkitError(f"{name} has no split {split!r}; it has {', '.join(available)}.{hint}")
-    differs = _differs(name)
-    if differs:
+    content = formats.read(name, [split] if available else [], formats.raise_it)
+    if content.differs:
         _warn_once(
-            f"{name}: {differs}; figures are not those of the judged documents, and judgments of documents "
-            f"that are gone are left out (python -m ragkit data check {name} names them)."
+            f"{name}: {content.differs}; figures are not those of the judged documents, and judgments of "
+            f"documents that are gone are left out (python -m ragkit data check {name} names them)."
         )
-    gone = (lambda _: None) if differs else formats.raise_it
-    content = formats.read(name, [split] if available else [], formats.raise_it, gone)
     chosen = content.questions(split) if available else list(content.queries)
     if 0 < max_queries < len(chosen):
         drawn = set(random.Random(seed).sample(sorted(chosen), max_queries))
         chosen = [q for q in chosen if q in drawn]
     qrels = {q: content.qrels[split].get(q, {}) for q in chosen} if available else {}
-    if differs:
-        qrels = {q: {d: grade for d, grade in j.items() if d in content.corpus} for q, j in qrels.items()}
     info = {q: content.info[q] | _parts(content.info[q], qrels.get(q, {})) for q in chosen}
     return Collection(
         name=name,
@@ -82,7 +78,7 @@ def variants(collection: Collection) -> Collection:
     A rewording has the judgments, the answers and the `query_info` of its original; the latter with
     `variant_of` and `style`. Raises Unavailable where there are no rewordings.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "variants.jsonl"
+    path = formats.beside(collection.name) / "variants.jsonl"
     if not path.is_file():
         raise Unavailable(f"needs rewordings of the questions of {collection.name}: expected {path}")
     rows = formats.read_variants(path, formats.raise_it)
@@ -102,7 +98,7 @@ def messages(collection: Collection) -> Collection:
     messages have no judgments and no answers. All of the split, however many questions were drawn. Raises
     Unavailable where there are no messages, RagkitError where one has no label.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "messages.jsonl"
+    path = formats.beside(collection.name) / "messages.jsonl"
     if not path.is_file():
         raise Unavailable(f"needs messages to {collection.name} that are to be routed: expected {path}")
     lines = formats.read_lines(path, formats.raise_it)
@@ -147,7 +143,7 @@ def contexts(collection: Collection) -> dict[str, Run]:
     collection; no contexts where nothing was recorded (readings.jsonl).
     """
     found: dict[str, Run] = {}
-    for reading in recordings.readings(formats.folder(collection.name) or Path(collection.name)):
+    for reading in recordings.readings(formats.beside(collection.name)):
         if reading.query_id in collection.queries:
             ranks = {doc_id: float(-rank) for rank, doc_id in enumerate(reading.documents, start=1)}
             found.setdefault(reading.context, {})[reading.query_id] = ranks
@@ -161,7 +157,7 @@ def readings(collection: Collection) -> dict[tuple[str, str], str]:
     could not tell (readings.jsonl). By the answer's own words: another answer, of another model or to
     another prompt, has no reading.
     """
-    found = recordings.readings(formats.folder(collection.name) or Path(collection.name))
+    found = recordings.readings(formats.beside(collection.name))
     return {
         (r.query_id, r.answer.strip()): r.read for r in found if r.read and r.query_id in collection.queries
     }
@@ -181,7 +177,7 @@ def first_round(collection: Collection) -> Collection:
     What a ranking gains by more judging is seen by measuring it on both. Raises Unavailable where there
     was no second round.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / LATER
+    path = formats.beside(collection.name) / LATER
     if not path.is_file():
         raise Unavailable(
             f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
@@ -245,12 +241,10 @@ def check(name: str) -> str:
         if len(problems) == MOST_PROBLEMS:
             raise RagkitError(_listed(name, problems) + "\nThere may be more: mend these and check again.")
 
-    where, differs, rows = formats.folder(name), _differs(name), {}
-    gone = (lambda _: None) if differs else collect
-    content = formats.read(name, splits(name), collect, gone)
-    judged = {d for qrels in content.qrels.values() for grades in qrels.values() for d in grades}
-    if differs and (missing := sorted(judged - content.corpus.keys())):
-        collect(f"{differs}; judged and no longer there: {', '.join(missing)}")
+    where, rows = formats.folder(name), {}
+    content = formats.read(name, splits(name), collect)
+    if content.gone:
+        collect(f"{content.differs}; judged and no longer there: {', '.join(sorted(content.gone))}")
     if where and (rewordings := where / "variants.jsonl").is_file():
         rows = formats.read_variants(rewordings, collect)
         named = [(row.line, row.metadata["variant_of"]) for row in rows.values()]
@@ -264,13 +258,7 @@ def check(name: str) -> str:
         raise RagkitError(_listed(name, problems))
     by_path = where is not None and Path(name).expanduser().is_dir()
     found = str(where) if by_path else f"{name}: {where or 'from ir_datasets'}"
-    return "\n".join([found, *_summary(content, len(rows)), *filter(None, [differs])])
-
-
-def _differs(name: str) -> str:
-    """What of pydocs' documents is not as it was judged; "" for all other collections, which hold theirs."""
-    where = formats.folder(name)
-    return pydocs.difference(where, formats.corpus_file(where)) if where and formats.is_pydocs(where) else ""
+    return "\n".join([found, *_summary(content, len(rows)), *filter(None, [content.differs])])
 
 
 @cache

@@ -26,7 +26,7 @@ MAY_IMPORT = {  # beside types, which all may; modules that are not named here a
     "significance": set[str](),
     "pydocs": set[str](),
     "formats": {"pydocs"},
-    "data": {"formats", "pydocs", "recordings"},
+    "data": {"formats", "recordings"},
     "chunk": set[str](),
     "rewrite": set[str](),
     "spelling": set[str](),
