@@ -11,7 +11,7 @@ from collections.abc import Collection as Some
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, best, ranking
 
 EVERYBODY = "all"
 NO_GROUP = "no group"
@@ -48,10 +48,7 @@ def allowed(documents: Documents, person: Some[str]) -> set[str]:
 
 def only(run: Run, readable: Some[str], k: int | None = None) -> Run:
     """The filter after retrieval: what may be read of each ranking, cut to k if more than that is left."""
-    return {
-        query_id: {d: scores[d] for d in ranking({d: s for d, s in scores.items() if d in readable}, k)}
-        for query_id, scores in run.items()
-    }
+    return {q: best({d: s for d, s in scores.items() if d in readable}, k) for q, scores in run.items()}
 
 
 def masked(
@@ -87,23 +84,24 @@ def persons(collection: Collection, people: Mapping[str, Some[str]]) -> Collecti
 
     Judged are only documents that the person may read, so that a question is answerable to whom it is. The
     name takes the place of the type of question, for results by person; the persons who ask the same are
-    one cluster.
+    one cluster. Raises RagkitError for a name with "/", at which `by_person` cuts.
     """
+    if odd := [name for name in people if "/" in name]:
+        raise RagkitError(
+            f"access.persons: the name {odd[0]!r}: expected one without /; call the person else"
+        )
     readable = {name: allowed(collection.documents, of) for name, of in people.items()}
-    asked = {f"{name}/{q}": (name, q) for name in people for q in collection.queries}
-    known = collection.query_info
+    asked = {f"{name}/{q}": name for name in people for q in collection.queries}
+    copies = collection.again({a: a.removeprefix(f"{name}/") for a, name in asked.items()})
     return replace(
-        collection,
-        queries={a: collection.queries[q] for a, (_, q) in asked.items()},
+        copies,
         qrels={
-            a: {d: grade for d, grade in collection.qrels.get(q, {}).items() if d in readable[name]}
-            for a, (name, q) in asked.items()
+            a: {d: grade for d, grade in judged.items() if d in readable[asked[a]]}
+            for a, judged in copies.qrels.items()
         },
-        answers={a: collection.answers[q] for a, (_, q) in asked.items() if q in collection.answers},
         query_info={
-            a: {field: value for field, value in known.get(q, {}).items() if field != "parts"}
-            | {"type": name, "variant_of": known.get(q, {}).get("variant_of", q)}
-            for a, (name, q) in asked.items()
+            a: {field: value for field, value in info.items() if field != "parts"} | {"type": asked[a]}
+            for a, info in copies.query_info.items()
         },
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from ragkit.types import Answers, Collection, Queries, Unavailable
@@ -88,17 +88,16 @@ def citation_precision(doc_ids: Iterable[str], judged: Mapping[str, int]) -> flo
     return sum(judged.get(doc_id, 0) > 0 for doc_id in given) / len(given) if given else 0.0
 
 
-def citation_recall(doc_ids: Iterable[str], judged: Mapping[str, int], parts: Sequence[str] = ()) -> float:
+def citation_recall(doc_ids: Iterable[str], evidence: Set[str], parts: Sequence[str] = ()) -> float:
     """How far what is cited bears the whole answer: the share of `parts`, the documents that are all needed.
 
-    Without parts, 1.0 when any document of the highest grade is cited. In ALCE (Gao et al. 2023, section
+    Without parts, 1.0 when any document of the evidence is cited. In ALCE (Gao et al. 2023, section
     3.3) it is the share of statements that their citations entail; here no statement is looked at.
     """
     given = set(doc_ids)
     if parts:
         return len(given.intersection(parts)) / len(set(parts))
-    best = max(judged.values(), default=0)
-    return float(best > 0 and any(judged.get(doc_id, 0) == best for doc_id in given))
+    return float(not given.isdisjoint(evidence))
 
 
 def declined(answer: str) -> bool:
@@ -132,7 +131,9 @@ def scored(answers: Answers, collection: Collection) -> DataFrame:
         judged, given = collection.qrels[query_id], cited(answers[query_id])
         parts = collection.query_info.get(query_id, {}).get("parts") or ()
         rows.append((query_id, "citation precision", citation_precision(given, judged)))
-        rows.append((query_id, "citation recall", citation_recall(given, judged, parts)))
+        rows.append(
+            (query_id, "citation recall", citation_recall(given, collection.evidence[query_id], parts))
+        )
     rows += [(q, "declined, answerable", float(declined(answers[q]))) for q in known]
     silent = [q for q in answers if _unanswerable(q, collection)]
     rows += [(q, "declined, unanswerable", float(declined(answers[q]))) for q in silent]

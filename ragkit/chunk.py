@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.types import Corpus, RagkitError, Run, ranking
+from ragkit.types import Corpus, RagkitError, Run, best, ranking
 
 Q = TypeVar("Q")  # a query: its text, or its vector
 Cut = tuple[dict[str, str], dict[str, str]]  # passages: chunk_id -> text; their parents: chunk_id -> doc_id
@@ -110,10 +110,10 @@ def to_parents(run: Run, parents: dict[str, str], k: int) -> Run:
     """
     documents: Run = {}
     for query_id, scores in run.items():
-        best: dict[str, float] = {}
+        highest: dict[str, float] = {}
         for chunk_id in ranking(scores):
-            best.setdefault(parents[chunk_id], scores[chunk_id])
-        documents[query_id] = {doc_id: best[doc_id] for doc_id in ranking(best, k)}
+            highest.setdefault(parents[chunk_id], scores[chunk_id])
+        documents[query_id] = best(highest, k)
     return documents
 
 

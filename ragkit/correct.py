@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ragkit.types import Corpus, Qrels, Queries, RagkitError, Run, ranking
+from ragkit.types import Collection, Corpus, Queries, RagkitError, Run, ranking
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -68,17 +68,9 @@ def only(seen: Features, *names: str) -> Features:
     return {query_id: {name: own[name] for name in names} for query_id, own in seen.items()}
 
 
-def evidence(qrels: Qrels) -> dict[str, set[str]]:
-    """query_id -> the documents of its highest positive grade; none for a question that has no answer."""
-    return {
-        query_id: {doc_id for doc_id, grade in judged.items() if 0 < grade == max(judged.values())}
-        for query_id, judged in qrels.items()
-    }
-
-
-def holds(run: Run, qrels: Qrels, k: int = 5) -> dict[str, bool]:
+def holds(run: Run, collection: Collection, k: int = 5) -> dict[str, bool]:
     """Whether the first k documents of each question have one of its evidence: what an evaluator predicts."""
-    known = evidence(qrels)
+    known = collection.evidence
     return {q: not known.get(q, set()).isdisjoint(ranking(scores, k)) for q, scores in run.items()}
 
 

@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ragkit import formats, pydocs, recordings
+from ragkit import formats, recordings
 from ragkit.types import Collection, RagkitError, Run, Unavailable
 
 PART_TYPES = ("multi_hop", "aggregate", "bridge", "comparison")  # questions answered by several documents
+LATER = "second_round.tsv"  # the pairs of the qrels that were not judged at first
 MOST_PROBLEMS = 20  # what `check` lists before it stops
 
 
@@ -43,21 +44,17 @@ def load(name: str, split: str = "test", max_queries: int = 0, seed: int = 0) ->
             else " An ir_datasets id that has judgments is one split; try its parent."
         )
         raise RagkitError(f"{name} has no split {split!r}; it has {', '.join(available)}.{hint}")
-    differs = _differs(name)
-    if differs:
+    content = formats.read(name, [split] if available else [], formats.raise_it)
+    if content.differs:
         _warn_once(
-            f"{name}: {differs}; figures are not those of the judged documents, and judgments of documents "
-            f"that are gone are left out (python -m ragkit data check {name} names them)."
+            f"{name}: {content.differs}; figures are not those of the judged documents, and judgments of "
+            f"documents that are gone are left out (python -m ragkit data check {name} names them)."
         )
-    gone = (lambda _: None) if differs else formats.raise_it
-    content = formats.read(name, [split] if available else [], formats.raise_it, gone)
     chosen = content.questions(split) if available else list(content.queries)
     if 0 < max_queries < len(chosen):
         drawn = set(random.Random(seed).sample(sorted(chosen), max_queries))
         chosen = [q for q in chosen if q in drawn]
     qrels = {q: content.qrels[split].get(q, {}) for q in chosen} if available else {}
-    if differs:
-        qrels = {q: {d: grade for d, grade in j.items() if d in content.corpus} for q, j in qrels.items()}
     info = {q: content.info[q] | _parts(content.info[q], qrels.get(q, {})) for q in chosen}
     return Collection(
         name=name,
@@ -81,17 +78,16 @@ def variants(collection: Collection) -> Collection:
     A rewording has the judgments, the answers and the `query_info` of its original; the latter with
     `variant_of` and `style`. Raises Unavailable where there are no rewordings.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "variants.jsonl"
+    path = formats.beside(collection.name) / "variants.jsonl"
     if not path.is_file():
         raise Unavailable(f"needs rewordings of the questions of {collection.name}: expected {path}")
     rows = formats.read_variants(path, formats.raise_it)
     original = {v: q for v, row in rows.items() if (q := row.metadata["variant_of"]) in collection.queries}
+    copies = collection.again(original)
     return replace(
-        collection,
+        copies,
         queries={v: rows[v].text for v in original},
-        qrels={v: collection.qrels.get(q, {}) for v, q in original.items()},
-        answers={v: collection.answers[q] for v, q in original.items() if q in collection.answers},
-        query_info={v: collection.query_info[q] | rows[v].metadata for v, q in original.items()},
+        query_info={v: info | rows[v].metadata for v, info in copies.query_info.items()},
     )
 
 
@@ -102,7 +98,7 @@ def messages(collection: Collection) -> Collection:
     messages have no judgments and no answers. All of the split, however many questions were drawn. Raises
     Unavailable where there are no messages, RagkitError where one has no label.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "messages.jsonl"
+    path = formats.beside(collection.name) / "messages.jsonl"
     if not path.is_file():
         raise Unavailable(f"needs messages to {collection.name} that are to be routed: expected {path}")
     lines = formats.read_lines(path, formats.raise_it)
@@ -147,7 +143,7 @@ def contexts(collection: Collection) -> dict[str, Run]:
     collection; no contexts where nothing was recorded (readings.jsonl).
     """
     found: dict[str, Run] = {}
-    for reading in recordings.readings(formats.folder(collection.name) or Path(collection.name)):
+    for reading in recordings.readings(formats.beside(collection.name)):
         if reading.query_id in collection.queries:
             ranks = {doc_id: float(-rank) for rank, doc_id in enumerate(reading.documents, start=1)}
             found.setdefault(reading.context, {})[reading.query_id] = ranks
@@ -161,7 +157,7 @@ def readings(collection: Collection) -> dict[tuple[str, str], str]:
     could not tell (readings.jsonl). By the answer's own words: another answer, of another model or to
     another prompt, has no reading.
     """
-    found = recordings.readings(formats.folder(collection.name) or Path(collection.name))
+    found = recordings.readings(formats.beside(collection.name))
     return {
         (r.query_id, r.answer.strip()): r.read for r in found if r.read and r.query_id in collection.queries
     }
@@ -181,7 +177,7 @@ def first_round(collection: Collection) -> Collection:
     What a ranking gains by more judging is seen by measuring it on both. Raises Unavailable where there
     was no second round.
     """
-    path = (formats.folder(collection.name) or Path(collection.name)) / "second_round.tsv"
+    path = formats.beside(collection.name) / LATER
     if not path.is_file():
         raise Unavailable(
             f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
@@ -212,9 +208,10 @@ def load_tuning(name: str, reported: str, max_queries: int = 0, seed: int = 0) -
 def fingerprint(name: str) -> str:
     """SHA-256 over names and bytes of what a run can depend on, wherever the folder stands; 64 hex digits.
 
-    That is documents, queries, judgments, rewordings, messages and prompts; not recordings, whose hash a
-    run names on its own, and not what people read about the collection. Nothing is parsed. Of an
-    ir_datasets id, which is immutable, it is the SHA-256 of the id and the version of ir_datasets.
+    That is documents, queries, judgments and which of them came later, rewordings, messages, prompts and
+    readings; not recordings.jsonl, whose hash a run that replays it names on its own, and not what people
+    read about the collection. Nothing is parsed. Of an ir_datasets id, which is immutable, it is the
+    SHA-256 of the id and the version of ir_datasets.
     """
     where = formats.folder(name)
     if where is None:
@@ -222,8 +219,8 @@ def fingerprint(name: str) -> str:
 
         return hashlib.sha256(f"ir_datasets {version('ir_datasets')} {name}".encode()).hexdigest()
     corpus = formats.corpus_file(where)
-    files = [where / file for file in ("queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json")]
-    files = [corpus, *files, *sorted(where.glob("qrels/*.tsv"))]
+    named = ["queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json", recordings.READINGS, LATER]
+    files = [corpus, *(where / file for file in named), *sorted(where.glob("qrels/*.tsv"))]
     if not corpus.is_file():
         files += formats.document_files(where)
     whole = hashlib.sha256()
@@ -244,12 +241,10 @@ def check(name: str) -> str:
         if len(problems) == MOST_PROBLEMS:
             raise RagkitError(_listed(name, problems) + "\nThere may be more: mend these and check again.")
 
-    where, differs, rows = formats.folder(name), _differs(name), {}
-    gone = (lambda _: None) if differs else collect
-    content = formats.read(name, splits(name), collect, gone)
-    judged = {d for qrels in content.qrels.values() for grades in qrels.values() for d in grades}
-    if differs and (missing := sorted(judged - content.corpus.keys())):
-        collect(f"{differs}; judged and no longer there: {', '.join(missing)}")
+    where, rows = formats.folder(name), {}
+    content = formats.read(name, splits(name), collect)
+    if content.gone:
+        collect(f"{content.differs}; judged and no longer there: {', '.join(sorted(content.gone))}")
     if where and (rewordings := where / "variants.jsonl").is_file():
         rows = formats.read_variants(rewordings, collect)
         named = [(row.line, row.metadata["variant_of"]) for row in rows.values()]
@@ -263,13 +258,7 @@ def check(name: str) -> str:
         raise RagkitError(_listed(name, problems))
     by_path = where is not None and Path(name).expanduser().is_dir()
     found = str(where) if by_path else f"{name}: {where or 'from ir_datasets'}"
-    return "\n".join([found, *_summary(content, len(rows)), *filter(None, [differs])])
-
-
-def _differs(name: str) -> str:
-    """What of pydocs' documents is not as it was judged; "" for all other collections, which hold theirs."""
-    where = formats.folder(name)
-    return pydocs.difference(where, formats.corpus_file(where)) if where and formats.is_pydocs(where) else ""
+    return "\n".join([found, *_summary(content, len(rows)), *filter(None, [content.differs])])
 
 
 @cache

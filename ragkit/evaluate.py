@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame, Series
 
+    from ragkit.prices import Price
+
 ALL_PARTS = "AllParts@5"
 JUDGED_ONLY = f"{PRIMARY} judged"  # unjudged documents are taken out of the ranking first
 MEASURES = (PRIMARY, "R@5", "RR", ALL_PARTS, "Judged@10", JUDGED_ONLY)
@@ -295,22 +297,45 @@ def costs(
             seconds, used = _timed(system, collection, drawn[:questions])
         except Unavailable:
             continue
-        n = len(seconds)
-        rows.append(
-            {
-                "system": name,
-                "seconds_median": float(np.median(seconds)),
-                "seconds_p95": float(np.percentile(seconds, 95)),
-                "calls": used.calls / n,
-                "tokens_in": used.tokens_in / n,
-                "tokens_out": used.tokens_out / n,
-                "dollars_per_1000": 1000 * used.dollars / n,
-                "index_bytes": sum(index.size_bytes for index in indexes.get(name, ())),
-                "build_seconds": float(sum(index.build_seconds for index in indexes.get(name, ()))),
-                "modelled": used.modelled > 0,
-            }
-        )
+        rows.append(_cost_row(name, seconds, used, indexes.get(name, ())))
     return pd.DataFrame(rows)
+
+
+def bill(usage: Mapping[str, Usage], price: Price, before: Mapping[str, float]) -> DataFrame:
+    """What a call of each system of `usage` costs at this price, in the columns of `costs`.
+
+    Tokens are those that the meter counted. Seconds: those `before` the model begins (by system; 0 where
+    none are named) and the wait for its first token; no 95th percentile, for only the mean is modelled. A
+    system that made no call is left out.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, used in usage.items():
+        if used.calls:
+            tokens_in, tokens_out = used.tokens_in / used.calls, used.tokens_out / used.calls
+            seconds = before.get(name, 0.0) + price.wait(tokens_in)
+            dollars = 1000 * price.dollars(tokens_in, tokens_out)
+            row = _cost_row(name, [seconds] * used.calls, used, ())
+            rows.append(row | {"seconds_p95": math.nan, "dollars_per_1000": dollars, "modelled": True})
+    return pd.DataFrame(rows)
+
+
+def _cost_row(system: str, seconds: Sequence[float], used: Usage, indexes: Sequence[Index]) -> dict[str, Any]:
+    """`seconds`: of each question; `used`: by all of them."""
+    n = len(seconds)
+    return {
+        "system": system,
+        "seconds_median": float(np.median(seconds)),
+        "seconds_p95": float(np.percentile(seconds, 95)),
+        "calls": used.calls / n,
+        "tokens_in": used.tokens_in / n,
+        "tokens_out": used.tokens_out / n,
+        "dollars_per_1000": 1000 * used.dollars / n,
+        "index_bytes": sum(index.size_bytes for index in indexes),
+        "build_seconds": float(sum(index.build_seconds for index in indexes)),
+        "modelled": used.modelled > 0,
+    }
 
 
 def _timed(
@@ -355,7 +380,7 @@ def _results(
         row = {"system": name, "type": kind, "measure": measure, "n": len(values), "value": values.mean()}
         if name != baseline:
             difference = values - wide[baseline, measure].loc[values.index]
-            row |= _described(difference, clusters[values.index], kind != "all", seed)
+            row |= described(difference, clusters[values.index], kind != "all", seed)
         if kind == "all" and measure == primary:
             row |= tested.get(name, {"verdict": "baseline"})
         rows.append(row)
@@ -367,8 +392,11 @@ def _results(
     return table.astype(dict.fromkeys(counts, int))
 
 
-def _described(difference: Series[float], clusters: Series[str], by_type: bool, seed: int) -> dict[str, Any]:
-    """The difference, how many questions won and lost, and its interval where enough questions bear one."""
+def described(difference: Series[float], clusters: Series[str], by_type: bool, seed: int) -> dict[str, Any]:
+    """The mean difference, how many questions won and lost, and its 95 % interval, as fields of `results`.
+
+    `clusters`: the cluster of each question. By type there is no interval under 30 clusters.
+    """
     row = {
         "difference": difference.mean(),
         "wins": int((difference > ROUNDING).sum()),

@@ -33,9 +33,7 @@ def holds(doc_ids: Container[str], query_id: str, collection: Collection) -> boo
     parts = collection.query_info.get(query_id, {}).get("parts")
     if parts:
         return all(doc_id in doc_ids for doc_id in parts)
-    judged = collection.qrels.get(query_id, {})
-    best = max(judged.values(), default=0)
-    return best > 0 and any(grade == best and doc_id in doc_ids for doc_id, grade in judged.items())
+    return any(doc_id in doc_ids for doc_id in collection.evidence.get(query_id, ()))
 
 
 def attribute(
@@ -76,7 +74,7 @@ def first_lost(
     """The first stage that lost a question that was not handled right; arguments as for `attribute`."""
     if collection.query_info.get(query_id, {}).get("answerable") is False:
         return CONTENT
-    if max(collection.qrels.get(query_id, {}).values(), default=0) <= 0:
+    if not collection.evidence.get(query_id):
         raise RagkitError(
             f"failure: question {query_id!r} of {collection.name!r} has no document judged relevant and is "
             "not marked unanswerable: expected one of the two (qrels, or answerable: false in queries.jsonl)"

@@ -42,6 +42,8 @@ class Content:
     queries: Queries = field(default_factory=dict)
     info: dict[str, dict[str, Any]] = field(default_factory=dict)
     qrels: dict[str, Qrels] = field(default_factory=dict)  # split -> judgments
+    differs: str = ""  # what of the documents of pydocs is not as it was judged
+    gone: set[str] = field(default_factory=set)  # judged documents that are therefore no longer there
 
     def add(self, doc_id: str, title: str, text: str, info: dict[str, Any]) -> None:
         # By its first line, not its first words: many texts begin with their subject ("Rush is a band").
@@ -73,13 +75,22 @@ def is_pydocs(where: Path) -> bool:
     return where == BUILT_IN / pydocs.NAME
 
 
+def built_in() -> list[str]:
+    """The names of the collections that are here, in alphabetical order."""
+    return sorted(path.parent.name for path in BUILT_IN.glob("*/queries.jsonl"))
+
+
+def beside(name: str) -> Path:
+    """Where a collection's own files are looked for; those of an ir_datasets id are nowhere."""
+    return folder(name) or Path(name)
+
+
 def folder(name: str) -> Path | None:
     """Where the files of a collection are, absolute; None for an ir_datasets id.
 
     Raises RagkitError, with names that are near, where `name` is none of the three.
     """
-    built_in = sorted({pydocs.NAME, *(path.parent.name for path in BUILT_IN.glob("*/corpus*"))})
-    if name in built_in:
+    if name in built_in():
         return BUILT_IN / name
     path = Path(name).expanduser()
     if name and path.is_dir():
@@ -92,10 +103,10 @@ def folder(name: str) -> Path | None:
     if name in known:
         return None
     siblings = {other.name: str(other) for other in path.parent.glob("*") if other.is_dir()}
-    near = difflib.get_close_matches(name, [*built_in, *known], n=3, cutoff=0.7)
+    near = difflib.get_close_matches(name, [*built_in(), *known], n=3, cutoff=0.7)
     near += [siblings[match] for match in difflib.get_close_matches(path.name, siblings, n=3, cutoff=0.7)]
     raise RagkitError(
-        f"There is no collection {name!r}: it is not built in ({', '.join(built_in)}), no folder "
+        f"There is no collection {name!r}: it is not built in ({', '.join(built_in())}), no folder "
         f"{path.absolute()}, no id of ir_datasets. "
         + (f"Did you mean {' or '.join(dict.fromkeys(near))}?" if near else "Check the spelling.")
     )
@@ -108,16 +119,14 @@ def raise_it(problem: str) -> NoReturn:
     raise RagkitError(problem)
 
 
-def read(name: str, wanted: list[str], fail: Fail, gone: Fail | None = None) -> Content:
-    """A collection with the judgments of the splits `wanted`. Raises or reports to `fail` what is wrong.
-
-    `gone`: what is told of judged documents that are not there, where that is no mistake; else `fail`.
-    """
+def read(name: str, wanted: list[str], fail: Fail) -> Content:
+    """A collection with the judgments of the splits `wanted`. Raises or reports to `fail` what is wrong."""
     where = folder(name)
     if where is None:
         return read_dataset(name, wanted)
     beir = corpus_file(where)
     content = _read_beir(beir, fail) if beir.is_file() else _read_documents(where, fail)
+    content.differs = pydocs.difference(where, beir) if is_pydocs(where) else ""
     if not content.corpus:
         expected = f"a corpus.jsonl, or files that end in {', '.join(SUFFIXES)}"
         fail(f"{beir if beir.is_file() else where} holds no documents; expected {expected}.")
@@ -133,7 +142,7 @@ def read(name: str, wanted: list[str], fail: Fail, gone: Fail | None = None) -> 
     content.ask(queries)
     for split in wanted:
         path = where / "qrels" / f"{split}.tsv"
-        content.qrels[split] = _judgments(path, content.corpus, queries, fail, gone or fail)
+        content.qrels[split] = _judgments(path, content, queries, fail)
     return content
 
 
@@ -284,8 +293,11 @@ def read_variants(path: Path, fail: Fail) -> dict[str, Line]:
     return {v: row for v, row in rows.items() if "variant_of" in row.metadata}
 
 
-def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fail: Fail, gone: Fail) -> Qrels:
-    """qrels/<split>.tsv: a header, then query_id, doc_id and an integer grade, 0 = judged, not relevant."""
+def _judgments(path: Path, content: Content, queries: dict[str, Line], fail: Fail) -> Qrels:
+    """qrels/<split>.tsv: a header, then query_id, doc_id and an integer grade, 0 = judged, not relevant.
+
+    A judgment of a document that is not there is left out, and is a mistake unless the documents differ.
+    """
     lines = decoded(path, fail).split("\n")
     if lines[0] != HEADER:
         trec = " That is TREC form: python -m ragkit trec judgments." if len(lines[0].split()) == 4 else ""
@@ -300,16 +312,21 @@ def _judgments(path: Path, corpus: dict[str, str], queries: dict[str, Line], fai
             fail(f"{path}, line {number}: found {line!r:.80}; expected query_id, doc_id, integer, with tabs.")
             continue
         query_id, doc_id, grade = cells
-        if doc_id in qrels.get(query_id, {}):
+        grades = qrels.setdefault(query_id, {})
+        if doc_id in grades:
             fail(f"{path}, line {number}: judges {doc_id!r} for {query_id!r} a second time; expected once.")
-        if doc_id not in corpus:
+        if doc_id in content.corpus:
+            grades[doc_id] = int(grade)
+        else:
             no_document.append((number, doc_id))
         if query_id not in queries:
             no_query.append((number, query_id))
         elif queries[query_id].metadata.get("split", path.stem) != path.stem:
             moved.append((number, query_id))
-        qrels.setdefault(query_id, {})[doc_id] = int(grade)
-    fail_once(path, no_document, "judges document {!r}, which the corpus does not have", gone)
+    if content.differs:
+        content.gone |= {doc_id for _, doc_id in no_document}
+    else:
+        fail_once(path, no_document, "judges document {!r}, which the corpus does not have", fail)
     fail_once(path, no_query, "judges query {!r}, which queries.jsonl does not have", fail)
     fail_once(path, moved, "judges query {!r}, which is of another split in queries.jsonl", fail)
     return qrels

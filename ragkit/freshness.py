@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -109,7 +109,7 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
         _date(stands, query_id)
         drop = max(scores.values(), default=0.0) - min(scores.values(), default=0.0) + 1.0
         new = fresh.setdefault(query_id, dict(scores))
-        for group in {groups[d] for d in scores if d in groups}:
+        for group in {groups[d] for d in scores if d in groups and d in dates}:
             held = [d for d in members.get(group, ()) if dates[d] <= stands]
             if held:
                 known = [d for d in members[group] if d in scores]
@@ -117,11 +117,6 @@ def newest(run: Run, groups: Mapping[str, str], dates: Mapping[str, str], asked:
                 new |= {d: scores[d] - drop for d in known}
                 new[max(held, key=lambda d: (dates[d], d))] = best
     return fresh
-
-
-def keep(run: Run, allowed: Collection[str]) -> Run:
-    """The run with these documents alone: a filter by metadata, after the search."""
-    return {q: {d: score for d, score in scores.items() if d in allowed} for q, scores in run.items()}
 
 
 def written_by(run: Run, dates: Mapping[str, str], asked: Mapping[str, str]) -> Run:

@@ -248,7 +248,7 @@ def parts_of(
         replayed = {
             file
             for parameter in ("llm", "reader")  # a live model has no hash: its name is among the parameters
-            for file in recordings.files_of(formats.folder(name) or root, str(values.get(parameter, "")))
+            if (file := recordings.file_of(formats.folder(name) or root, str(values.get(parameter, ""))))
         }
         if replayed:
             parts["recordings"] = {f.name: hash_path(f) if f.is_file() else "none" for f in sorted(replayed)}

@@ -6,16 +6,9 @@ To add a model: one line in PRICES, with who says so and when.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-from ragkit.types import Usage
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where tokens were not recorded
 
@@ -108,34 +101,6 @@ FREE = Price(0, 0, "a model on this machine", "")
 def tokens(text: str) -> float:
     """An estimate for a text whose tokens nobody counted."""
     return len(text) / CHARACTERS_A_TOKEN
-
-
-def bill(usage: Mapping[str, Usage], price: Price, before: Mapping[str, float]) -> DataFrame:
-    """What a question costs at this price, a row a system of `usage`, in the columns of evaluate.costs.
-
-    Tokens are those that the meter counted. Seconds: those `before` the model begins (by system; 0 where
-    none are named) and the wait for its first token; no 95th percentile, for only the mean is modelled.
-    """
-    import pandas as pd
-
-    rows = []
-    for name, used in usage.items():
-        tokens_in, tokens_out = used.tokens_in / used.calls, used.tokens_out / used.calls
-        rows.append(
-            {
-                "system": name,
-                "seconds_median": before.get(name, 0.0) + price.wait(tokens_in),
-                "seconds_p95": math.nan,
-                "calls": 1.0,
-                "tokens_in": tokens_in,
-                "tokens_out": tokens_out,
-                "dollars_per_1000": 1000 * price.dollars(tokens_in, tokens_out),
-                "index_bytes": 0,
-                "build_seconds": 0.0,
-                "modelled": True,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def break_even(once: float, each: float, instead: float) -> float:

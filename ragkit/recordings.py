@@ -25,17 +25,8 @@ VARIATIONS = 4  # wordings that multi_query was always asked for
 QUESTION = 200  # characters of a prompt's last line that are kept, for a person who reads the file
 
 
-@dataclass(frozen=True)
-class Recording:
-    """An answer, and what it was recorded for."""
-
-    query_id: str
-    task: str
-    answer: str
-
-
-def read(folder: Path) -> dict[str, Recording]:
-    """prompt -> recording, of all questions, rewordings and messages of a collection.
+def read(folder: Path) -> dict[str, str]:
+    """prompt -> answer, of all questions, rewordings and messages of a collection.
 
     recordings.jsonl holds a line for each of them with an answer for each task; prompts.json the
     template of each task. Raises RagkitError where one is missing, or names what the other lacks.
@@ -49,8 +40,8 @@ def read(folder: Path) -> dict[str, Recording]:
             )
     templates = json.loads(formats.decoded(templates_path, formats.raise_it))
     texts = _texts(folder)
-    found: dict[str, Recording] = {}
-    for number, line in enumerate(formats.decoded(path, formats.raise_it).splitlines(), start=1):
+    found: dict[str, str] = {}
+    for number, line in _lines(path):
         row = json.loads(line)
         query_id = row.pop("query_id", None)
         unknown = [task for task in row if task not in templates]
@@ -61,9 +52,7 @@ def read(folder: Path) -> dict[str, Recording]:
             )
         for task, answer in row.items():
             prompt = templates[task].format(context=templates["context"], query=texts[query_id], n=VARIATIONS)
-            found[prompt] = Recording(
-                query_id, task, answer if isinstance(answer, str) else "\n".join(answer)
-            )
+            found[prompt] = answer if isinstance(answer, str) else "\n".join(answer)
     return found
 
 
@@ -89,7 +78,7 @@ def readings(folder: Path) -> list[Reading]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(formats.decoded(path, formats.raise_it).splitlines(), start=1):
+    for number, line in _lines(path):
         try:
             row = json.loads(line)
             found += [Reading(documents=tuple(row["documents"]), **given) for given in row["answers"]]
@@ -99,6 +88,12 @@ def readings(folder: Path) -> list[Reading]:
                 "each answer with query_id, context, prompt and answer"
             ) from None
     return found
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Numbered from 1, none of them blank; cut at \\n alone, for an answer may hold U+2028."""
+    lines = formats.decoded(path, formats.raise_it).split("\n")
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def hash_of(prompt: str) -> str:
@@ -163,14 +158,6 @@ def file_name(kind: str, model: str) -> str:
     return f"{kind}-{re.sub(r'[^A-Za-z0-9@.-]', '_', model)}.jsonl"
 
 
-def files_of(folder: Path, llm: str) -> list[Path]:
-    """All files that "recorded" or "recorded:<model>" replays; none for a live model."""
-    path = file_of(folder, llm)
-    if path is None:
-        return []
-    return [path, folder / READINGS] if llm == "recorded" else [path]
-
-
 def file_of(folder: Path, llm: str) -> Path | None:
     """The file that "recorded" or "recorded:<model>" replays, which must be there; None for a live model."""
     how, _, model = llm.partition(":")
@@ -199,8 +186,7 @@ def parse(line: str, where: str) -> Answer:
 
 def read_answers(path: Path) -> dict[str, Answer]:
     """key -> answer. Raises RagkitError for a line that is none."""
-    lines = formats.decoded(path, formats.raise_it).split("\n")
-    found = (parse(line, f"{path}, line {i}") for i, line in enumerate(lines, start=1) if line.strip())
+    found = (parse(line, f"{path}, line {number}") for number, line in _lines(path))
     return {answer.key: answer for answer in found}
 
 

@@ -264,12 +264,13 @@ def waterfall_figure(lost: pd.DataFrame, collection: Collection) -> Figure:
 
     left = total = len(collection.queries)
     names = ["all questions", *lost.index, "handled right"]
+    colors = (COLORS[4], COLORS[1])[: len(lost.columns)]
     with plt.style.context(HOUSE_STYLE):
         figure, axes = plt.subplots(figsize=(7.5, 0.8 + 0.3 * len(names)))
         notes = [(total, f"{total}")]
         for y, counts in enumerate(lost.to_numpy(), start=1):
             notes.append((left, f"{-counts.sum()}".replace("-", "\N{MINUS SIGN}")))
-            for kind, color, count in zip(lost.columns, (COLORS[4], COLORS[1]), counts, strict=True):
+            for kind, color, count in zip(lost.columns, colors, counts, strict=True):
                 left -= count
                 axes.barh(y, count, left=left, color=color, label=kind if y == 1 else None)
         notes.append((left, f"{left}"))

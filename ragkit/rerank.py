@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ragkit.types import Corpus, Qrels, Queries, RagkitError, Run, Scorer, ranking
+from ragkit.types import Corpus, Qrels, Queries, RagkitError, Run, Scorer, best, ranking
 
 
 def pointwise(queries: Queries, run: Run, corpus: Corpus, scorer: Scorer, depth: int) -> Run:
@@ -65,7 +65,7 @@ def oracle(run: Run, qrels: Qrels, depth: int) -> Run:
 
 def first(run: Run, depth: int) -> Run:
     """The first `depth` documents of each query with their scores: what a reranking is fused with."""
-    return {q: {d: scores[d] for d in ranking(scores, _positive(depth))} for q, scores in run.items()}
+    return {query_id: best(scores, _positive(depth)) for query_id, scores in run.items()}
 
 
 def remembered(scorer: Scorer) -> Scorer:

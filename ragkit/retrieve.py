@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.types import Corpus, Encoder, Queries, RagkitError, Run, Vectors, ranking
+from ragkit.types import Corpus, Encoder, Queries, RagkitError, Run, Vectors, best
 
 METHODS = ("lucene", "robertson", "atire")
 
@@ -77,7 +77,7 @@ class BM25:
                     cut_in_tie[query_id] = waiting[query_id]  # whoever else has this score lies deeper
                 else:
                     hits = {self.doc_ids[i]: float(s) for i, s in zip(places, scores, strict=True) if s > 0}
-                    run[query_id] = {doc_id: hits[doc_id] for doc_id in ranking(hits, k)}
+                    run[query_id] = best(hits, k)
             waiting, depth = cut_in_tie, min(2 * depth, len(self.doc_ids))
         return run
 
@@ -87,16 +87,25 @@ class BM25:
         A document scores the sum of its terms' scores times their weights: weight 2 is the term said
         twice. Only positive scores are returned; a term that no document has counts nothing.
         """
-        scores, vocabulary = self._index.scores, self._index.vocab_dict
         run: Run = {}
         for query_id, terms in weights.items():
             total = np.zeros(len(self.doc_ids), np.float32)  # as bm25s adds: the same sums, to the bit
             for term, weight in terms.items():
-                if term in vocabulary:
-                    start, end = scores["indptr"][vocabulary[term]], scores["indptr"][vocabulary[term] + 1]
-                    total[scores["indices"][start:end]] += weight * scores["data"][start:end]
+                places, scores = self._entries(term)
+                total[places] += weight * scores
             run[query_id] = _top(total, self.doc_ids, _positive(k), above=0.0)
         return run
+
+    def weight(self, term: str, doc_id: str) -> float:
+        """What an analysed term adds to a document's score, once; 0 where the document lacks it."""
+        places, scores = self._entries(term)
+        return float(scores[places == self.doc_ids.index(doc_id)].sum())
+
+    def _entries(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The places of the documents that have an analysed term, and what it adds to their scores."""
+        held, number = self._index.scores, self._index.vocab_dict.get(term)
+        own = slice(0, 0) if number is None else slice(held["indptr"][number], held["indptr"][number + 1])
+        return held["indices"][own], held["data"][own]
 
 
 def _cache_compiled_code() -> None:
@@ -182,7 +191,7 @@ def _top(scores: NDArray[Any], doc_ids: list[str], k: int, above: float = -np.in
     if k < len(scores):
         above = max(above, float(np.nextafter(np.partition(scores, -k)[-k], -np.inf)))
     hits = {doc_ids[i]: float(scores[i]) for i in np.flatnonzero(scores > above)}
-    return {doc_id: hits[doc_id] for doc_id in ranking(hits, k)}
+    return best(hits, k)
 
 
 def _positive(k: int) -> int:

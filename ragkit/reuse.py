@@ -98,26 +98,17 @@ def streams(collection: Collection, rewordings: Collection, number: int, seed: i
     """
     if number < 1:
         raise RagkitError(f"reuse.streams: {number} streams: expected at least 1")
-    texts = collection.queries | rewordings.queries
-    known = collection.query_info | rewordings.query_info
-    judged, accepted = collection.qrels | rewordings.qrels, collection.answers | rewordings.answers
-    rng = np.random.default_rng(seed)
-    drawn = {f"{n}/{q}": q for n in range(number) for q in rng.permutation(list(texts)).tolist()}
-    info = {
-        arrival: known.get(q, {})
-        | {
-            "type": known.get(q, {}).get("style", ORIGINAL),
-            "variant_of": known.get(q, {}).get("variant_of", q),
-        }
-        for arrival, q in drawn.items()
-    }
-    return replace(
+    both = replace(
         collection,
-        queries={arrival: texts[q] for arrival, q in drawn.items()},
-        qrels={arrival: judged.get(q, {}) for arrival, q in drawn.items()},
-        answers={arrival: accepted[q] for arrival, q in drawn.items() if q in accepted},
-        query_info=info,
+        queries=collection.queries | rewordings.queries,
+        qrels=collection.qrels | rewordings.qrels,
+        answers=collection.answers | rewordings.answers,
+        query_info=collection.query_info | rewordings.query_info,
     )
+    rng, texts = np.random.default_rng(seed), list(both.queries)
+    drawn = both.again({f"{n}/{q}": q for n in range(number) for q in rng.permutation(texts).tolist()})
+    info = {q: known | {"type": known.get("style", ORIGINAL)} for q, known in drawn.query_info.items()}
+    return replace(drawn, query_info=info)
 
 
 def replay(
@@ -167,8 +158,7 @@ def scored(reused: Answers, collection: Collection) -> DataFrame:
         }
         rows += [(arrival, name, float(value)) for name, value in values.items()]
         seen.add(asked)
-    table = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-    return table.sort_values("measure", key=lambda names: names != PRIMARY, kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
 def rates(reused: Answers, collection: Collection) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from ragkit import evaluate, significance
+from ragkit import evaluate
 from ragkit.types import PRIMARY, Collection, Queries, Run, ranking
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ def shifts(pairs: Mapping[str, tuple[Run, Run]], asked: Collection, measure: str
     return pd.DataFrame({name: quality(own) - quality(first) for name, (own, first) in pairs.items()})
 
 
-def by_style(differences: DataFrame, asked: Collection, seed: int = 0) -> DataFrame:
+def by_style(differences: DataFrame, asked: Collection, seed: int = 0, measure: str = PRIMARY) -> DataFrame:
     """Mean and 95 % interval of each column, over all rewordings and by style: rows of `results`.
 
-    The rewordings of one question are one cluster; no interval under 30 questions.
+    `measure` is what was measured. The rewordings of one question are one cluster; no interval under 30
+    questions.
     """
     import pandas as pd
 
@@ -42,13 +43,8 @@ def by_style(differences: DataFrame, asked: Collection, seed: int = 0) -> DataFr
     for system in differences:
         for style in ["all", *styles.unique()]:
             values = differences[system] if style == "all" else differences[system][styles == style]
-            of_one = origins[values.index]
-            row = {"system": system, "type": style, "measure": PRIMARY, "n": len(values)}
-            row |= {"difference": values.mean()}
-            if of_one.nunique() >= evaluate.MIN_QUESTIONS:
-                labels = None if of_one.is_unique else of_one.factorize()[0]  # the draws of `compare`
-                row["low"], row["high"] = significance.interval(values, labels, seed=seed)
-            rows.append(row)
+            row = {"system": system, "type": style, "measure": measure, "n": len(values)}
+            rows.append(row | evaluate.described(values, origins[values.index], by_type=True, seed=seed))
     return pd.DataFrame(rows, columns=["system", "type", "measure", "n", "difference", "low", "high"])
 
 
@@ -60,16 +56,14 @@ def wordings(run: Run, asked: Collection, k: int = 5) -> DataFrame:
     """
     import pandas as pd
 
-    found: dict[str, list[set[str]]] = {}
-    evidence: dict[str, set[str]] = {}
+    found: dict[str, dict[str, set[str]]] = {}  # original -> its wordings -> the first k
     for query_id in asked.answerable:
         origin = str(asked.query_info[query_id]["variant_of"])
-        found.setdefault(origin, []).append(set(ranking(run.get(query_id, {}), k)))
-        evidence[origin] = _evidence(asked.qrels[query_id])
+        found.setdefault(origin, {})[query_id] = set(ranking(run.get(query_id, {}), k))
     rows = {}
     for origin, tops in found.items():
-        hits = [float(bool(top & evidence[origin])) for top in tops]
-        common = [len(one & other) / k for one, other in combinations(tops, 2)]
+        hits = [float(bool(top & asked.evidence[query_id])) for query_id, top in tops.items()]
+        common = [len(one & other) / k for one, other in combinations(tops.values(), 2)]
         overlap = sum(common) / len(common) if common else float("nan")
         rows[origin] = (sum(hits) / len(hits), min(hits), max(hits), overlap)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "worst", "best", "overlap"])
@@ -86,8 +80,7 @@ def vocabulary(asked: Collection, first: Queries, terms: Callable[[str], set[str
 
     rows = []
     for query_id, text in asked.answerable.items():
-        best = _evidence(asked.qrels[query_id])
-        known = {term for doc_id in best for term in terms(asked.corpus[doc_id])}
+        known = {term for doc_id in asked.evidence[query_id] for term in terms(asked.corpus[doc_id])}
         original = terms(first[query_id])
         for style, said in (("first asked", first[query_id]), (asked.query_info[query_id]["style"], text)):
             own = terms(said)
@@ -99,8 +92,3 @@ def vocabulary(asked: Collection, first: Queries, terms: Callable[[str], set[str
                 "new": len(own & known - original),
             })  # fmt: skip
     return pd.DataFrame(rows).groupby("style", sort=False).mean()
-
-
-def _evidence(judged: Mapping[str, int]) -> set[str]:
-    """The documents of a question's highest grade."""
-    return {doc_id for doc_id, grade in judged.items() if grade == max(judged.values())}

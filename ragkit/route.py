@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragkit.types import LLM, Answers, Collection, Queries, Run, Unavailable, Vectors, ranking
+from ragkit.types import LLM, Answers, Collection, Queries, Run, Unavailable, Vectors, best, ranking
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -98,7 +98,7 @@ def nearest(vectors: Vectors, examples: Vectors, routes: Mapping[str, str], k: i
     for query_id, vector in vectors.items():
         cosines = dict(zip(names, (matrix @ vector).tolist(), strict=True))
         cosines.pop(query_id, None)
-        found[query_id] = _shares(Counter(), {n: max(cosines[n], 0.0) for n in ranking(cosines, k)}, routes)
+        found[query_id] = _shares({n: max(cosines[n], 0.0) for n in ranking(cosines, k)}, routes)
     return found
 
 
@@ -164,13 +164,12 @@ def votes(run: Run, owners: Mapping[str, str], k: int = 10) -> Run:
     After ReDDE (Si and Callan 2003, Relevant Document Distribution Estimation Method for Resource
     Selection), where the best documents of a sample vote for their collections, weighted by sizes.
     """
-    return {q: _shares(Counter(), dict.fromkeys(ranking(s, k), 1.0), owners) for q, s in run.items()}
+    return {q: _shares(dict.fromkeys(ranking(s, k), 1.0), owners) for q, s in run.items()}
 
 
 def of_owners(run: Run, owners: Mapping[str, str], chosen: Mapping[str, Names[str]], k: int) -> Run:
     """The first k documents of each query that belong to one of the owners chosen for it."""
-    kept = {q: {d: s for d, s in scores.items() if owners[d] in chosen[q]} for q, scores in run.items()}
-    return {q: {doc_id: scores[doc_id] for doc_id in ranking(scores, k)} for q, scores in kept.items()}
+    return {q: best({d: s for d, s in own.items() if owners[d] in chosen[q]}, k) for q, own in run.items()}
 
 
 # --- measures ---------------------------------------------------------------------------------------
@@ -239,9 +238,10 @@ def _kind(info: Mapping[str, object]) -> str:
     return "search: look-alike" if info["label"] == SEARCH else f"{info['label']}: {info['category']}"
 
 
-def _shares(total: Counter[str], weights: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, float]:
+def _shares(weights: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, float]:
+    total: dict[str, float] = {}
     for name, weight in weights.items():
-        total[groups[name]] += weight  # type: ignore[assignment]
+        total[groups[name]] = total.get(groups[name], 0) + weight
     whole = sum(total.values()) or 1.0
     return {group: weight / whole for group, weight in total.items()}
 

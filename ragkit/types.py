@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,20 +66,46 @@ class Collection:
     query_info: dict[str, dict[str, Any]] = field(default_factory=dict)
     fingerprint: str = ""  # SHA-256 of the files, whatever the split and the sample
 
-    @property
+    @cached_property
     def answerable(self) -> Queries:
         """The questions with at least one positive judgment: ranking is measured on these."""
         return {q: t for q, t in self.queries.items() if any(g > 0 for g in self.qrels.get(q, {}).values())}
 
-    @property
+    @cached_property
+    def evidence(self) -> dict[str, set[str]]:
+        """query_id -> the documents of its highest positive grade; none for a question without any."""
+        judged = {q: self.qrels.get(q, {}) for q in self.queries}
+        best = {q: max(grades.values(), default=0) for q, grades in judged.items()}
+        return {q: {d for d, g in grades.items() if 0 < g == best[q]} for q, grades in judged.items()}
+
+    @cached_property
     def titles(self) -> dict[str, str]:
         """doc_id -> title, of the documents that have one."""
         return {d: str(info["title"]) for d, info in self.documents.items() if info.get("title")}
+
+    def again(self, of: Mapping[str, str]) -> Collection:
+        """Its questions under other query_ids (`of`: new -> old); those of one question are one cluster."""
+        known = {new: self.query_info.get(old, {}) for new, old in of.items()}
+        return replace(
+            self,
+            queries={new: self.queries[old] for new, old in of.items()},
+            qrels={new: self.qrels.get(old, {}) for new, old in of.items()},
+            answers={new: self.answers[old] for new, old in of.items() if old in self.answers},
+            query_info={
+                new: info | {"variant_of": str(info.get("variant_of") or of[new])}
+                for new, info in known.items()
+            },
+        )
 
 
 def ranking(scores: Mapping[str, float], k: int | None = None) -> list[str]:
     """The doc_ids by (score, doc_id), both descending: the only order there is in this project."""
     return sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)[:k]
+
+
+def best(scores: Mapping[str, float], k: int | None = None) -> dict[str, float]:
+    """The k best documents with their scores, best first."""
+    return {doc_id: scores[doc_id] for doc_id in ranking(scores, k)}
 
 
 @dataclass

@@ -38,6 +38,7 @@ def test_the_groups_are_those_of_the_documents() -> None:
 def test_the_filter_afterwards_keeps_order_and_scores_and_leaves_less() -> None:
     assert access.only(RUN, {"open", "breach"}) == {"q": {"open": 2.0, "breach": 0.5}, "nothing": {}}
     assert access.only(RUN, {"open", "breach"}, 1) == {"q": {"open": 2.0}, "nothing": {}}
+    assert access.only(RUN, {"open", "unknown"})["q"] == {"open": 2.0}
     assert access.only(RUN, set()) == {"q": {}, "nothing": {}}
     assert access.only({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}, {"a", "b"}, 1) == {
         "q": {"b": 1.0}
@@ -93,6 +94,11 @@ def test_a_question_is_answerable_to_whom_may_read_its_answer() -> None:
     assert list(asked.answerable) == ["no group/r", "hr/q", "hr/r"]
     assert asked.qrels["no group/q"] == {"open": 0}
     assert asked.query_info["hr/q"] == {"type": "hr", "variant_of": "q"}
+
+
+def test_a_name_at_which_an_id_would_be_cut_is_refused() -> None:
+    with pytest.raises(RagkitError, match="the name 'hr/payroll': expected one without /"):
+        access.persons(QUESTIONS, {"hr/payroll": ["hr/payroll"]})
 
 
 def test_each_person_is_asked_with_the_own_questions() -> None:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ragkit import correct
-from ragkit.types import RagkitError
+from ragkit.types import Collection, RagkitError
 
 CORPUS = {"a": "boiler valve", "b": "valve", "c": "cat"}
-QRELS = {"q": {"a": 2, "b": 1, "c": 0}, "r": {"c": 1}, "none": {}, "zero": {"a": 0}}
+QRELS = {"q": {"a": 2, "b": 1, "c": 0}, "r": {"c": 1}}
+JUDGED = Collection("toy", "test", "", CORPUS, dict.fromkeys(("q", "r", "none"), "?"), QRELS)
 WRONG = [False, True, False, True]
 
 
@@ -52,15 +53,13 @@ def test_looks_are_averaged_feature_by_feature_and_question_by_question() -> Non
     assert correct.only(first, "y") == {"q": {"y": 0.0}, "r": {"y": 5.0}}
 
 
-def test_evidence_is_the_highest_positive_grade() -> None:
-    assert correct.evidence(QRELS) == {"q": {"a"}, "r": {"c"}, "none": set(), "zero": set()}
-
-
 def test_a_run_holds_the_answer_when_evidence_is_among_its_first() -> None:
     run = {"q": {"b": 3.0, "a": 2.0, "c": 1.0}, "r": {}, "none": {"a": 1.0}, "unjudged": {"a": 1.0}}
-    assert correct.holds(run, QRELS, 2) == {"q": True, "r": False, "none": False, "unjudged": False}
-    assert not correct.holds(run, QRELS, 1)["q"]  # b only helps
-    assert correct.holds({"q": {"a": 1.0, "b": 1.0}}, QRELS, 1) == {"q": False}  # a tie: b is first by doc_id
+    assert correct.holds(run, JUDGED, 2) == {"q": True, "r": False, "none": False, "unjudged": False}
+    assert not correct.holds(run, JUDGED, 1)["q"]  # b only helps
+    assert correct.holds({"q": {"a": 1.0, "b": 1.0}}, JUDGED, 1) == {
+        "q": False
+    }  # a tie: b is first by doc_id
 
 
 def line(n: int) -> tuple[correct.Features, dict[str, bool]]:

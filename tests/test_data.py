@@ -459,7 +459,16 @@ def test_a_fingerprint_does_not_depend_on_where_the_folder_stands(beir: Path, tm
 
 @pytest.mark.parametrize(
     "file",
-    ["corpus.jsonl", "queries.jsonl", "variants.jsonl", "messages.jsonl", "prompts.json", "qrels/dev.tsv"],
+    [
+        "corpus.jsonl",
+        "queries.jsonl",
+        "variants.jsonl",
+        "messages.jsonl",
+        "prompts.json",
+        "qrels/dev.tsv",
+        "readings.jsonl",
+        "second_round.tsv",
+    ],
 )
 def test_a_fingerprint_changes_with_what_a_run_depends_on(beir: Path, file: str) -> None:
     before = data.fingerprint(str(beir))

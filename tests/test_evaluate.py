@@ -14,6 +14,7 @@ import ranx
 
 from ragkit import data, evaluate
 from ragkit.evaluate import all_parts, compare, costs, score, tune
+from ragkit.prices import Price
 from ragkit.retrieve import BM25
 from ragkit.types import (
     PRIMARY,
@@ -613,6 +614,21 @@ def test_indexes_are_summed_by_system_and_those_that_cannot_run_left_out() -> No
     assert table["index_bytes"].to_dict() == {"one": 1000, "both": 2000, "none": 0}
     assert table["build_seconds"].to_dict() == {"one": 0.5, "both": 1.0, "none": 0.0}
     assert not table["modelled"].any()
+
+
+def test_a_bill_has_means_a_call_in_the_columns_of_costs() -> None:
+    price = Price(1.00, 2.00, "somebody", "2026-11-22", waits=((100, 1.0), (300, 2.0)))
+    used = {"a": Usage(calls=2, tokens_in=300, tokens_out=20), "b": Usage(calls=1, tokens_in=400)}
+    table = evaluate.bill(used | {"silent": Usage()}, price, {"a": 0.5})
+    assert list(table["system"]) == ["a", "b"]  # who was not asked has no price of a call
+    # a: 150 tokens in, 10 out: 1000 x (150 + 20) / 1e6; half a second before a wait of 1.25
+    assert table["dollars_per_1000"][0] == pytest.approx(0.17)
+    assert table["seconds_median"][0] == pytest.approx(1.75)
+    assert table["seconds_median"].isna().tolist() == [False, True]
+    assert table["modelled"].all()
+    measured = costs({"a": at_rank(1)}, many(6), {}, questions=1)
+    assert list(table.columns) == list(measured.columns)
+    assert evaluate.bill({}, price, {}).empty
 
 
 def test_costs_need_questions() -> None:

@@ -102,6 +102,7 @@ def test_a_version_without_a_date_is_left_alone() -> None:
     ]
     alone = {"q": {"undated": 5.0}}
     assert freshness.newest(alone, {"undated": "g"}, DATES, {"q": TODAY}) == alone
+    assert freshness.newest(alone, groups, DATES, {"q": TODAY}) == alone  # nor does it bring in the dated
 
 
 def test_of_two_versions_of_one_day_the_higher_doc_id_counts_as_the_newer() -> None:
@@ -113,11 +114,6 @@ def test_of_two_versions_of_one_day_the_higher_doc_id_counts_as_the_newer() -> N
 def test_newest_needs_a_date_for_each_question() -> None:
     with pytest.raises(RagkitError, match="no date for query 'q'"):
         freshness.newest({"q": {"mail": 1.0}}, RULES, DATES, {})
-
-
-def test_keep_drops_all_other_documents_and_no_question() -> None:
-    run = {"q": {"mail": 1.0, "rule-24": 2.0}, "none": {"rule-24": 1.0}}
-    assert freshness.keep(run, {"mail", "unknown"}) == {"q": {"mail": 1.0}, "none": {}}
 
 
 def test_written_by_drops_what_is_dated_later_and_keeps_the_undated() -> None:

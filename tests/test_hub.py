@@ -53,3 +53,25 @@ def test_a_folder_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) ->
         hub.load(str(tmp_path), "a model", broken, instead="; take another")
     assert str(error.value).endswith("from the hub (no file named model.safetensors); take another")
     assert hub.load(str(tmp_path), "a model", lambda local: "loaded" if local else "asked") == "loaded"
+
+
+def test_the_hub_is_asked_once_whoever_needs_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(_: object, name: str, timeout: float) -> None:
+        asked.append(name)
+        raise OSError("nobody answers")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
+    for ask in [models.encoder("nobody/asked-once").queries] * 2 + [models.llm("hf:nobody/asked-once")]:
+        with pytest.raises(Unavailable, match="nobody answers"):
+            ask(["a"])
+    assert asked == ["nobody/asked-once"]
+
+
+def test_an_error_of_the_code_that_loads_is_not_called_missing_weights(tmp_path: Path) -> None:
+    def wrong(local: bool) -> str:
+        raise TypeError("unexpected keyword")
+
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        hub.load(str(tmp_path), "a model", wrong)

@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from ragkit.prices import FREE, PRICES, Price, bill, break_even, tokens
-from ragkit.types import Usage
+from ragkit.prices import FREE, PRICES, Price, break_even, tokens
 
 
 def test_tokens_and_searches_are_priced_by_their_units() -> None:
@@ -48,17 +47,6 @@ def test_the_wait_for_a_prompt_lies_on_a_line_between_the_sizes_measured(size: i
 def test_beyond_what_was_measured_the_wait_is_not_known() -> None:
     assert math.isnan(WAITING.wait(301))
     assert math.isnan(PRICES["gpt-4.1"].wait(10))
-
-
-def test_a_bill_has_means_a_question() -> None:
-    used = {"a": Usage(calls=2, tokens_in=300, tokens_out=20), "b": Usage(calls=1, tokens_in=400)}
-    table = bill(used, WAITING, {"a": 0.5})
-    assert list(table["system"]) == ["a", "b"]
-    # a: 150 tokens in, 10 out: 1000 x (150 + 20) / 1e6; half a second before a wait of 1.25
-    assert table["dollars_per_1000"][0] == pytest.approx(0.17)
-    assert table["seconds_median"][0] == pytest.approx(1.75)
-    assert table["seconds_median"].isna().tolist() == [False, True]
-    assert bill({}, WAITING, {}).empty
 
 
 def test_an_index_pays_from_the_question_on_that_brings_its_price_back() -> None:

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from ragkit import data, formats, pydocs
-from ragkit.models import cache
 from ragkit.types import Collection, RagkitError
 from tests.project import CHECKOUT
 
@@ -114,7 +113,7 @@ def test_another_process_with_another_environment_collects_the_same_bytes(
         monkeypatch.setenv(name, value)
     found = pydocs.collected(tmp_path / "cache").read_bytes()
     assert hashlib.sha256(found).hexdigest() == JUDGED["digest"]
-    assert found == pydocs.collected(cache.folder()).read_bytes()
+    assert found == pydocs.collected(formats.cache_folder()).read_bytes()
 
 
 @as_judged
@@ -145,13 +144,13 @@ def test_what_is_in_the_cache_is_not_collected_again(
     start = time.process_time()
     assert data.fingerprint("pydocs") == collection.fingerprint
     assert time.process_time() - start < 0.3
-    assert pydocs.collected(cache.folder()).parent == cache.folder()
+    assert pydocs.collected(formats.cache_folder()).parent == formats.cache_folder()
 
 
 def test_another_version_is_another_file_and_another_fingerprint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: Collection
 ) -> None:
-    here = pydocs.collected(cache.folder())
+    here = pydocs.collected(formats.cache_folder())
 
     def collects_less(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
         Path(command[-1]).write_text('{"_id": "numpy", "text": "less"}\n')
@@ -193,7 +192,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = ["q1\tpandas.DataFrame.pivot\t2", "q1\tpandas.gone\t1", "q2\tnumpy.gone\t2", "q2\tnumpy.view\t0"]
     (folder / "qrels" / "test.tsv").write_text("\n".join([formats.HEADER, *rows]) + "\n")
     shutil.copy(HERE / "versions.json", folder)
-    monkeypatch.setenv("RAGKIT_CACHE", os.path.abspath(cache.folder()))
+    monkeypatch.setenv("RAGKIT_CACHE", os.path.abspath(formats.cache_folder()))
     monkeypatch.setattr(formats, "BUILT_IN", tmp_path / "data")
     data._warn_once.cache_clear()
     return folder

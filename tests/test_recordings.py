@@ -54,9 +54,19 @@ def write(folder: Path, rows: list[dict[str, object]]) -> None:
 
 def test_recordings_are_found_by_the_full_prompt(folder: Path) -> None:
     assert recordings.read(folder) == {
-        "C. H why": recordings.Recording("q1", "hyde", "a passage"),
-        "C. 4 why": recordings.Recording("q1", "multi_query", "a\nb\nc\nd"),
+        "C. H why": "a passage",
+        "C. 4 why": "a\nb\nc\nd",
     }
+
+
+def test_a_line_separator_inside_an_answer_does_not_end_the_line(folder: Path) -> None:
+    for file, row in (
+        ("recordings.jsonl", {"query_id": "q1", "hyde": "two\u2028lines"}),
+        ("readings.jsonl", {"documents": ["d\u2028"], "answers": []}),
+    ):
+        (folder / file).write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert recordings.read(folder) == {"C. H why": "two\u2028lines"}
+    assert recordings.readings(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -253,8 +263,8 @@ def test_the_missing_recording_of_larkfield_names_the_way_to_a_live_model() -> N
     ("llm", "hashed"),
     [
         ("recorded", {"recordings.jsonl", "readings.jsonl"}),
-        ("recorded:big", {"recordings-big.jsonl"}),
-        ("cohere:big", set()),
+        ("recorded:big", {"recordings-big.jsonl", "readings.jsonl"}),
+        ("cohere:big", {"readings.jsonl"}),  # contexts and labels come from there, whoever answers
     ],
 )
 def test_the_key_of_a_run_holds_the_recordings_that_it_replays_and_no_other(

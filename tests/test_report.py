@@ -201,3 +201,5 @@ def test_a_waterfall_goes_from_all_questions_down_to_those_that_nothing_lost() -
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["all questions", "ranking", "reading", "handled right"]
     assert [text.get_text() for text in axes.texts] == ["41", "\N{MINUS SIGN}4", "\N{MINUS SIGN}2", "35"]
+    (one,) = report.waterfall_figure(lost[["answered"]], COLLECTION).axes  # one kind of loss is enough
+    assert [text.get_text() for text in one.texts] == ["41", "\N{MINUS SIGN}1", "\N{MINUS SIGN}2", "38"]

@@ -135,3 +135,12 @@ def test_weighted_terms_keep_the_contract() -> None:
     assert index.search_terms({}, 2) == {}
     with pytest.raises(RagkitError, match="k is 0"):
         index.search_terms({"q": {"word": 1.0}}, 0)
+
+
+def test_the_weights_of_a_querys_terms_sum_up_to_the_score() -> None:
+    index = retrieve.BM25(CORPUS)
+    found = index({"q": "cold water, warm mat"}, 10)["q"]
+    assert set(found) == {"cat", "cat-copy", "fish"}
+    for doc_id in CORPUS:
+        weights = [index.weight(term, doc_id) for term in ("cold", "water", "warm", "mat", "zymurgi")]
+        assert sum(weights) == pytest.approx(found.get(doc_id, 0.0))

@@ -71,6 +71,12 @@ def test_intervals_take_the_rewordings_of_a_question_as_one() -> None:
     assert list(rows.loc["all", ["low", "high"]]) == list(rows.loc["typo", ["low", "high"]])
 
 
+def test_results_by_style_name_what_was_measured() -> None:
+    shifts = robustness.shifts({"s": (REWORDED, REWORDED)}, ASKED, "R@5")
+    assert set(robustness.by_style(shifts, ASKED, measure="R@5")["measure"]) == {"R@5"}
+    assert set(robustness.by_style(shifts, ASKED)["measure"]) == {"nDCG@10"}
+
+
 def test_best_and_worst_wording_and_what_their_first_documents_share() -> None:
     found = robustness.wordings(REWORDED, ASKED, k=1)
     assert list(found.index) == ["q1", "q2"]  # without an answer there is no evidence to find

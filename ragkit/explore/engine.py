@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ragkit import chunk, data, formats, fuse, models, retrieve
-from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, ranking
+from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, best
 
 DEPTH = 50  # candidates of each system
 PASSAGE, OVERLAP = 120, 30  # words, as in 12_hybrid
@@ -32,7 +32,6 @@ class Engine:
     ) -> None:
         self.collection = collection
         self._bm25 = retrieve.BM25(collection.corpus)
-        self._numbers = {doc_id: number for number, doc_id in enumerate(self._bm25.doc_ids)}
         bm25 = partial(self._bm25, k=DEPTH)
         self.systems: dict[str, System] = {"bm25": bm25}
         self._encoder = encoder
@@ -60,7 +59,7 @@ class Engine:
         if system not in self.systems:
             raise RagkitError(f"system {system!r}: expected one of {', '.join(self.systems)}")
         scores = self.systems[system]({"q": question}).get("q", {}) if question.strip() else {}
-        return {doc_id: scores[doc_id] for doc_id in ranking(scores, k)}
+        return best(scores, k)
 
     def terms(self, question: str, doc_id: str) -> dict[str, float]:
         """Each word of the question that counts, and what it adds to the document's score in BM25.
@@ -71,18 +70,8 @@ class Engine:
         stems = stems_of([question])
         said = Counter(stems[w] for w in map(str.lower, WORD.findall(question)) if w in stems)
         words = {stem: ", ".join(w for w, s in stems.items() if s == stem) for stem in said}
-        weights = {words[stem]: n * self._weight(stem, doc_id) for stem, n in said.items()}
+        weights = {words[stem]: n * self._bm25.weight(stem, doc_id) for stem, n in said.items()}
         return dict(sorted(weights.items(), key=lambda item: (-item[1], item[0])))
-
-    def _weight(self, stem: str, doc_id: str) -> float:
-        """What a stem adds to a document's score, from the index: search_terms would rank all documents."""
-        index = self._bm25._index
-        if stem not in index.vocab_dict:
-            return 0.0
-        number, held = index.vocab_dict[stem], index.scores
-        start, end = held["indptr"][number], held["indptr"][number + 1]
-        at = np.flatnonzero(held["indices"][start:end] == self._numbers[doc_id])
-        return float(held["data"][start + at[0]]) if len(at) else 0.0
 
     def best_sentence(self, question: str, doc_id: str) -> tuple[str, float] | None:
         """The sentence nearest to the question, and its cosine; of the passage that is nearest itself.

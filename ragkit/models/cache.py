@@ -7,21 +7,15 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from ragkit import formats
 from ragkit.types import RagkitError
 
 
-def folder() -> Path:
-    """data/cache in the checkout, or what RAGKIT_CACHE names. All of it can be deleted and comes back."""
-    return formats.cache_folder()
-
-
 @contextmanager
 def vectors(name: str) -> Iterator[sqlite3.Connection]:
     """One SQLite file a model and precision."""
-    path = folder() / f"vectors-{re.sub(r'[^A-Za-z0-9@.-]', '_', name)}.sqlite"
+    path = formats.cache_folder() / f"vectors-{re.sub(r'[^A-Za-z0-9@.-]', '_', name)}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=60)  # seconds that a reader waits for a writer
     try:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragkit.models import cache
+from ragkit import formats
 from ragkit.types import RagkitError, Unavailable
 
 NAME = "all-MiniLM-L6-v2"  # 22 million parameters
@@ -97,7 +97,7 @@ def converted() -> Path:
     """The embedded model in OpenVINO's form, f32: made once, kept in the cache."""
     from filelock import FileLock
 
-    kept = cache.folder() / f"{NAME}@{SHA256[:16]}-openvino"
+    kept = formats.cache_folder() / f"{NAME}@{SHA256[:16]}-openvino"
     kept.mkdir(parents=True, exist_ok=True)
     with FileLock(kept / "lock"):
         if not (kept / "model.xml").exists():

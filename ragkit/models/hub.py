@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,23 +24,25 @@ def load(name: str, kind: str, make: Callable[[bool], T], home: str = "", instea
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     folder, names = Path(name).is_dir(), [name] if "/" in name or not home else [name, f"{home}/{name}"]
-    try:
-        reason = "" if folder else _refusal(names)
-        if not reason or _downloaded(names):
-            from transformers.utils import logging
+    reason = "" if folder else _refusal(tuple(names))
+    if not reason or _downloaded(names):
+        from safetensors import SafetensorError
+        from transformers.utils import logging
 
-            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
             return make(folder or bool(reason))
-    except Exception as error:  # of the hub's HTTP library, or of what reads the files: the row shows it
-        reason = _line(error)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # of what reads the files
+            reason = _line(error)
     raise Unavailable(
         f"needs the weights of {name!r}: no folder with {kind}, and not to be had from the hub "
         f"({reason}){instead}"
     )
 
 
-def _refusal(names: Sequence[str]) -> str:
-    """Why the hub offers no model under any of these names; empty where it does."""
+@cache
+def _refusal(names: tuple[str, ...]) -> str:
+    """Why the hub offers no model under any of these names; empty where it does. It is asked once."""
     import huggingface_hub
 
     reason = ""
@@ -47,7 +50,7 @@ def _refusal(names: Sequence[str]) -> str:
         try:
             huggingface_hub.HfApi().model_info(name, timeout=SECONDS)
             return ""
-        except Exception as error:
+        except Exception as error:  # of the hub's HTTP library, whichever it is: the row shows it
             reason = _line(error)
     return reason
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-from ragkit import prices, recordings
-from ragkit.models import budget, cache
+from ragkit import formats, prices, recordings
+from ragkit.models import budget
 from ragkit.models.answers import Kept
 from ragkit.models.failures import Failure
 from ragkit.prices import Price
@@ -121,7 +121,7 @@ class Live:
     def __init__(self, service: Service, settings: Settings, kept_as: str) -> None:
         self._service, self._settings = service, settings
         self._file = recordings.file_name("answers", kept_as)
-        self._kept = Kept(cache.folder() / self._file)
+        self._kept = Kept(formats.cache_folder() / self._file)
         self._noted: set[str] = set()
 
     def __call__(self, prompts: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from ragkit import formats, prices, recordings
 from ragkit.recordings import Answer
@@ -21,8 +20,8 @@ class Recorded:
 
     def __init__(self, collection: str) -> None:
         self._collection = collection
-        self._answers = {prompt: row.answer for prompt, row in recordings.read(_folder(collection)).items()}
-        self._readings = {row.prompt: row for row in recordings.readings(_folder(collection))}
+        self._answers = recordings.read(formats.beside(collection))
+        self._readings = {row.prompt: row for row in recordings.readings(formats.beside(collection))}
 
     def __call__(self, prompts: list[str]) -> list[str]:
         """Raises Unavailable for a prompt that nobody recorded."""
@@ -51,7 +50,7 @@ class Replayed:
 
     def __init__(self, model: str, collection: str) -> None:
         self._model, self._collection = model, collection
-        folder = _folder(collection)
+        folder = formats.beside(collection)
         path = recordings.file_of(folder, f"recorded:{model}")
         if path is None or not path.is_file():
             there = sorted(file.stem.partition("-")[2] for file in folder.glob("recordings-*.jsonl"))
@@ -82,7 +81,3 @@ class Replayed:
             f"needs a recorded answer of {self._model} in {self._collection} to the prompt that ends "
             f"{question!r}{why}: {LIVE}"
         )
-
-
-def _folder(collection: str) -> Path:
-    return formats.folder(collection) or Path(collection)

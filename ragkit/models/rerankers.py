@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ragkit.models import embedded, hub
 from ragkit.models.encoders import BATCH, TextEncoder
-from ragkit.types import RagkitError, Unavailable
+from ragkit.types import RagkitError
 
 
 class MaxSim:
@@ -49,7 +49,7 @@ class MaxSim:
         for place, (query, _) in enumerate(pairs):
             places.setdefault(query, []).append(place)
         scores = np.zeros(len(pairs))
-        for query, vectors in zip(places, self._encoder.now(list(places)), strict=True):
+        for query, vectors in zip(places, self._encoder.queries(list(places)), strict=True):
             texts = [self._tokens[pairs[place][1]] for place in places[query]]
             scores[places[query]] = late_interaction(vectors, texts)
         return [float(score) for score in scores]
@@ -88,11 +88,6 @@ class _TokenEncoder(TextEncoder):
             np.frombuffer(vector, np.float16).reshape(-1, embedded.DIMENSIONS) for vector in vectors
         ], spent
 
-    def now(self, texts: list[str]) -> list[NDArray[np.float16]]:
-        """(tokens, 384) of each query; never cached, so that its price can be measured."""
-        starts = range(0, len(texts), BATCH)
-        return [v for start in starts for v in self._encode(texts[start : start + BATCH], "query")]
-
 
 class CrossEncoder:
     """A scorer: a model of sentence-transformers that reads query and text together, in one pass a pair.
@@ -103,7 +98,6 @@ class CrossEncoder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._missing = ""  # why the model is not to be had, once that is known
 
     def __call__(self, pairs: list[tuple[str, str]]) -> list[float]:
         """A score for each (query, text). Raises RagkitError for a model with several scores a pair."""
@@ -124,9 +118,4 @@ class CrossEncoder:
 
             return CrossEncoder(self.name, local_files_only=local)
 
-        if not self._missing:
-            try:
-                return hub.load(self.name, "a cross-encoder", load, "cross-encoder")
-            except Unavailable as error:
-                self._missing = str(error)
-        raise Unavailable(self._missing)
+        return hub.load(self.name, "a cross-encoder", load, "cross-encoder")
