@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ragkit import models
 from ragkit.models import hub
 from ragkit.types import Unavailable
 
