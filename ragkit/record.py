@@ -93,7 +93,8 @@ class Record:
     def title(self) -> str:
         """The notebook, and the parameters of a run that is not the default one."""
         changed = {
-            n: Path(v).name if n == "collection" else v for n, v in self.run.get("changed", {}).items()
+            n: Path(v).name if n in ("collection", "distractors") else v
+            for n, v in self.run.get("changed", {}).items()
         }
         return " ".join([self.notebook, *(f"{name}={value}" for name, value in changed.items())])
 
@@ -221,31 +222,34 @@ def _times(item: Record) -> dict[str, str]:
 def beside(found: Sequence[Record], again: Sequence[Record]) -> pd.DataFrame:
     """The headline systems that two collections both measured: a row a notebook and system.
 
-    Of each collection the difference to the notebook's baseline, with its interval, and the verdict.
-    `together` says "agree" where the verdicts are the same word, "open" where one of them is no finding
-    (not shown, no verdict), else "disagree".
+    Of each collection the difference to the notebook's baseline (`against`: both, where they are not the
+    same), its interval, and the verdict. `together` says "agree" where the verdicts are one word, "open"
+    where one of them is no finding (not shown, no verdict), else "disagree".
     """
     import pandas as pd
 
-    there = {(item.notebook, row["system"]): row for item in again for row in item.primary.to_dict("records")}
+    there = {item.notebook: item for item in again}
     rows = []
-    for item in found:
+    for item in (item for item in found if item.notebook in there):
+        pair = item, there[item.notebook]
+        names = [_collection(one) for one in pair]
+        measured = {
+            row["system"]: row for row in pair[1].primary.dropna(subset=["difference"]).to_dict("records")
+        }
         for row in item.headline.to_dict("records"):
-            other = there.get((item.notebook, row["system"]))
-            if other and pd.notna(other["difference"]):
-                words = {row["verdict"], other["verdict"]}
-                settled = words <= VERDICT_COLORS.keys()
-                together = "agree" if len(words) == 1 else "disagree" if settled else "open"
-                of_each = {
-                    name: f"{of['difference']:+.3f} ({of['low']:+.3f} to {of['high']:+.3f})"
-                    for name, of in ((_collection(item), row), (_collection(again[0]), other))
-                }
-                said = {
-                    f"verdict on {name}": of["verdict"]
-                    for name, of in zip(of_each, (row, other), strict=True)
-                }
-                rows.append({"notebook": item.notebook, "system": row["system"], **of_each, **said,
-                             "together": together})  # fmt: skip
+            if row["system"] in measured:
+                both = row, measured[row["system"]]
+                words = {one["verdict"] for one in both}
+                shown = [f"{o['difference']:+.3f} ({o['low']:+.3f} to {o['high']:+.3f})" for o in both]
+                verdicts = {f"{name}: verdict": o["verdict"] for name, o in zip(names, both, strict=True)}
+                open_or_not = "disagree" if words <= VERDICT_COLORS.keys() else "open"
+                rows.append(
+                    {"notebook": item.notebook, "system": row["system"]}
+                    | {"against": "; ".join(dict.fromkeys(one.baseline for one in pair))}
+                    | dict(zip(names, shown, strict=True))
+                    | verdicts
+                    | {"together": "agree" if len(words) == 1 else open_or_not}
+                )
     return pd.DataFrame(rows).set_index(["notebook", "system"]) if rows else pd.DataFrame()
 
 

@@ -165,32 +165,33 @@ def test_the_findings_draw_the_headline_and_an_unknown_one_is_refused(
         record.save(comparison, costs, {}, {}, headline=["gone"])
 
 
-def measured(of: Path, words: dict[str, str], collection: str) -> record.Record:
+def measured(of: Path, words: dict[str, str], collection: str, baseline: str) -> record.Record:
     """A record whose systems have the differences 0.1, 0.2, ... and these verdicts."""
     rows = [
         {"system": system, "type": "all", "measure": "nDCG@10", "n": 40, "value": 0.5, "difference": n / 10,
          "low": n / 10 - 0.05, "high": n / 10 + 0.05, "p_holm": 0.5, "verdict": word}
         for n, (system, word) in enumerate(words.items(), start=1)
     ]  # fmt: skip
-    outcome = {"primary": "nDCG@10", "headline": None, "collection": collection, "split": "test"}
+    outcome = {"primary": "nDCG@10", "headline": None, "collection": collection, "baseline": baseline}
     return record.Record(of.name, "key", {"outcome": outcome}, pd.DataFrame(rows), pd.DataFrame())
 
 
 def test_two_collections_agree_disagree_or_leave_it_open(tmp_path: Path) -> None:
     ours = {"a": "better", "b": "better", "c": "equivalent", "d": "better", "ours alone": "worse"}
     theirs = {"a": "better", "b": "worse", "c": "not shown", "d": "no verdict: -0.1 on judged documents"}
-    found = measured(tmp_path / "10_a", ours, "larkfield")
-    table = record.beside([found], [measured(tmp_path / "10_a", theirs, "other")])
+    found = measured(tmp_path / "10_a", ours, "larkfield", "bm25")
+    table = record.beside([found], [measured(tmp_path / "10_a", theirs, "other", "dense")])
     assert table["together"].tolist() == ["agree", "disagree", "open", "open"]
     assert table.index.tolist() == [("10_a", system) for system in theirs]
     assert table.to_dict("records")[1] == {
+        "against": "bm25; dense",
         "larkfield": "+0.200 (+0.150 to +0.250)",
         "other": "+0.200 (+0.150 to +0.250)",
-        "verdict on larkfield": "better",
-        "verdict on other": "worse",
+        "larkfield: verdict": "better",
+        "other: verdict": "worse",
         "together": "disagree",
     }
-    assert record.beside([found], [measured(tmp_path / "11_b", theirs, "other")]).empty
+    assert record.beside([found], [measured(tmp_path / "11_b", theirs, "other", "dense")]).empty
     assert record.beside([found], []).empty
 
 
