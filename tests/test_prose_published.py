@@ -52,8 +52,11 @@ def test_the_readme_is_bound_to_the_record(records: dict[str, record.Record]) ->
 
 def test_every_headline_stands_in_the_readme_and_has_a_gate(records: dict[str, record.Record]) -> None:
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    assert set(GATES) == set(records)
-    for name, item in records.items():
+    defaults = {
+        name: item for name, item in records.items() if "/" not in name
+    }  # the others: a second collection
+    assert set(GATES) == set(defaults)
+    for name, item in defaults.items():
         for system in item.headline["system"]:
             assert f"<!--= {name} | {system} | {item.measure} | verdict -->" in text
             assert system in GATES[name], f"{name}: no gate for {system} in tests/expected.yaml"
