@@ -42,14 +42,20 @@ def sizes(
     prefix = _prefix(corpus, distractors.name)
     grown = {}
     for step, count in counts.items():
-        kept = set(order[:count])
         added = {prefix + d: d for d in others[: max(0, count - len(corpus))]}
-        texts = {d: text for d, text in corpus.items() if d in kept}
-        texts |= {new: distractors.corpus[d] for new, d in added.items()}
-        info = {d: known for d, known in collection.documents.items() if d in kept}
-        info |= {new: distractors.documents[d] for new, d in added.items() if d in distractors.documents}
-        grown[step] = replace(collection, corpus=texts, documents=info)
+        grown[step] = _sample(collection, distractors, set(order[:count]), added)
     return grown
+
+
+def _sample(
+    collection: Collection, distractors: Collection, kept: set[str], added: Mapping[str, str]
+) -> Collection:
+    """The collection with only the documents `kept`, and with distractors: new doc_id -> theirs."""
+    texts = {d: text for d, text in collection.corpus.items() if d in kept}
+    texts |= {new: distractors.corpus[d] for new, d in added.items()}
+    info = {d: known for d, known in collection.documents.items() if d in kept}
+    info |= {new: distractors.documents[d] for new, d in added.items() if d in distractors.documents}
+    return replace(collection, corpus=texts, documents=info)
 
 
 def _shuffled(doc_ids: list[str], rng: np.random.Generator) -> list[str]:
