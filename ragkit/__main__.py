@@ -134,7 +134,7 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
         print(f"{len(failed)} failed:\n{sweep.failure_table(failed)}", file=sys.stderr)
     if failed or (lacking and (everything or not done)):
         if everything and planned[-1].notebook.stem != plan.FINDINGS:
-            print("the findings wait until no run fails", file=sys.stderr)
+            print("the findings wait until every run is made", file=sys.stderr)
         return 1
     if everything:
         print(f"findings: {_shown(sweep.render(planned[-1]))}")

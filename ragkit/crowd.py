@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ragkit.types import Collection, Corpus, RagkitError, Run, ranking
+from ragkit.types import Collection, Corpus, RagkitError, Run, Unavailable, ranking
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def sizes(
 
     One order is drawn with the seed, so that each sample contains all smaller ones. A distractor stands under
     "<its collection>/<its doc_id>" (with more slashes if the collection has such a name), and one that has
-    the text of a document of the collection is left out: it could be evidence. Raises RagkitError for a step
+    the text of a document of the collection is left out: it could be evidence. Raises Unavailable for a step
     that holds less than the evidence, or needs more distractors than there are.
     """
     corpus, rng = collection.corpus, np.random.default_rng(seed)
@@ -78,15 +78,15 @@ def _prefix(corpus: Corpus, name: str) -> str:
 def _check(counts: Mapping[float, int], evidence: int, own: int, others: int, name: str) -> None:
     for step, count in counts.items():
         if count < evidence:
-            raise RagkitError(
-                f"crowd.sizes: step {step:g} is {count:,} documents, but {evidence:,} of the collection's "
-                f"{own:,} are evidence of the questions, which is never dropped: name steps from "
+            raise Unavailable(
+                f"needs larger steps: step {step:g} is {count:,} documents, but {evidence:,} of the "
+                f"collection's {own:,} are evidence, which is never dropped: name steps from "
                 f"{np.ceil(100 * evidence / own) / 100:g}"
             )
         if count - own > others:
-            raise RagkitError(
-                f"crowd.sizes: step {step:g} is {count:,} documents, {count - own:,} more than the "
-                f"collection has, but {name} gives only {others:,} that it does not hold already: name "
+            raise Unavailable(
+                f"needs other distractors: step {step:g} is {count:,} documents, {count - own:,} more than "
+                f"the collection has, but {name} gives only {others:,} that it does not hold already: name "
                 f"steps up to {np.floor(100 * (own + others) / own) / 100:g}, or distractors from another, "
                 "larger collection"
             )

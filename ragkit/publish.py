@@ -18,9 +18,17 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     """Run what is not done on defaults, and write it into notebooks/, figures/, data/published/ and README.
 
     Of the runs on SECOND those that are done are published too. The findings run last, over what is
-    published. Returns the files written. Raises RagkitError when a run fails; nothing is published then.
+    published. Returns the files written. Raises RagkitError when a run fails, or one on SECOND that was
+    published is not done any more; nothing is published then.
     """
     planned = plan.plan(root=root)
+    again = [run for run in plan.plan(given={"collection": SECOND}, root=root) if run.done]
+    held = {path.parent.name for path in (root / "data" / "published" / SECOND).glob("*/run.json")}
+    if lost := sorted(held - {run.notebook.stem for run in again}):
+        raise RagkitError(
+            f"publish: nothing is published: what was published on {SECOND} is out of date; make it again: "
+            f"python -m ragkit sweep {' '.join(lost)} -p collection={SECOND}"
+        )
     _run(planned, root)
     written = []
     shutil.rmtree(root / "data" / "published", ignore_errors=True)
@@ -29,9 +37,8 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
     for run in planned:
         written += _copied(run, root / "data" / "published" / run.notebook.stem)
         written += [Path(shutil.copy(png, root / "figures")) for png in sorted(run.folder.glob("*.png"))]
-    for run in plan.plan(given={"collection": SECOND}, root=root):
-        if run.done:
-            written += _copied(run, root / "data" / "published" / SECOND / run.notebook.stem)
+    for run in again:
+        written += _copied(run, root / "data" / "published" / SECOND / run.notebook.stem)
     findings = plan.plan_findings(root / "data" / "published", root)
     _run([findings], root)
     written += [Path(shutil.copy(png, root / "figures")) for png in sorted(findings.folder.glob("*.png"))]
@@ -108,4 +115,4 @@ def _run(planned: list[plan.Planned], root: Path) -> None:
     failures = sweep.run(planned, jobs=1, root=root)  # one by one: what building takes is measured too
     if failures:
         lines = "\n".join(f"  {failure.run}: {failure.message}" for failure in failures)
-        raise RagkitError(f"publish: nothing is published, for these runs failed:\n{lines}")
+        raise RagkitError(f"publish: nothing is published, for these runs were not made:\n{lines}")

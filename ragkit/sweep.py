@@ -69,8 +69,8 @@ def run(planned: Sequence[Planned], jobs: int, root: Path = CHECKOUT) -> list[Fa
         for left in runs.glob("*/.tmp-*"):  # of a sweep that was killed: nobody else works here now
             _remove(left)
         for done in planned:
-            if done.done and not done.changed:
-                _confirm(done.folder)
+            if done.done and done.changed.keys() <= {"collection"}:  # what the findings read
+                _confirm(done.folder, str(done.changed.get("collection", "")))
         waiting = [run for run in planned if not run.done]
         return _work_off(waiting, min(jobs, len(waiting)), root, lock) if waiting else []
 
@@ -229,9 +229,9 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _confirm(folder: Path) -> None:
+def _confirm(folder: Path, collection: str) -> None:
     """Note in a record that it holds again: code went back to what it was, and a later one was newest."""
-    if (folder / "results.parquet").is_file() and record.newest(folder.parent) != [folder]:
+    if (folder / "results.parquet").is_file() and record.newest(folder.parent, collection) != [folder]:
         file = folder / "run.json"
         run = json.loads(file.read_text("utf-8")) | {"confirmed": _now()}
         file.with_suffix(".new").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", "utf-8")

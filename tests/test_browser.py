@@ -294,7 +294,7 @@ def test_a_folder_beside_the_notebook_is_judged_by_its_short_path(page: Page, tm
 
 def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path: Path) -> None:
     wins = widget(page, "Questions")
-    wins.get_by_label("Runs", exact=True).select_option(label=re_label(wins, "12_hybrid"))
+    wins.get_by_label("Runs", exact=True).select_option(label=re_label(wins, "12_hybrid · larkfield"))
     say(wins, "questions:")
     expect(wins.get_by_role("img", name="differences in nDCG@10, largest first")).to_be_visible()
     questions = wins.get_by_label("Questions", exact=True)

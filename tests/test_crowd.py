@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ragkit import crowd, evaluate
-from ragkit.types import Collection, RagkitError
+from ragkit.types import Collection, RagkitError, Unavailable
 
 OWN = {"a": "evidence of one", "b": "evidence of two", "c": "helps two", "d": "no use", "e": "nor this"}
 QRELS = {"one": {"a": 2, "d": 0}, "two": {"b": 2, "c": 1}}
@@ -61,19 +61,22 @@ def test_distractors_stand_under_names_of_their_own_with_their_texts_and_titles(
 def test_a_distractor_with_the_text_of_a_document_is_left_out() -> None:
     copies = replace(OTHERS, corpus={**OTHERS.corpus, "x5": "evidence of two"})
     assert crowd.sizes(HOME, copies, [2])[2].corpus == crowd.sizes(HOME, OTHERS, [2])[2].corpus
-    with pytest.raises(RagkitError, match="gives only 5"):
+    with pytest.raises(Unavailable, match="gives only 5"):
         crowd.sizes(HOME, copies, [2.2])
 
 
 def test_a_step_out_of_reach_is_named_with_what_can_be_had() -> None:
-    with pytest.raises(RagkitError, match=r"step 3 is 15 documents, 10 more .* gives only 5 .* up to 2,"):
+    with pytest.raises(
+        Unavailable,
+        match=r"^needs other distractors: step 3 is 15 documents, 10 more .* gives only 5 .* up to 2,",
+    ):
         crowd.sizes(HOME, OTHERS, [1, 2, 3])
-    with pytest.raises(RagkitError, match=r"step 0.4 is 2 documents, but 3 .* evidence .* from 0.6"):
+    with pytest.raises(Unavailable, match=r"^needs larger steps: step 0.4 .* but 3 of .* from 0.6"):
         crowd.sizes(HOME, OTHERS, [0.4])
 
 
 def test_a_collection_is_no_distractor_of_itself_but_can_be_taken_apart() -> None:
-    with pytest.raises(RagkitError, match=r"step 1.4 .* gives only 0 .* up to 1,"):
+    with pytest.raises(Unavailable, match=r"step 1.4 .* gives only 0 .* up to 1,"):
         crowd.sizes(HOME, HOME, [1.4])
     assert list(crowd.sizes(HOME, HOME, [0.6])) == [0.6, 1]
 

@@ -14,6 +14,7 @@ import pytest
 from ragkit import data
 from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
 from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
+from tests.project import CHECKOUT
 from tests.toy import CORPUS, QUERIES, BagOfLetters
 
 NASTY = (
@@ -669,6 +670,7 @@ def test_runs_are_filtered_and_compared(tmp_path: Path) -> None:
     panel = runs([tmp_path])
     assert "1 of 1 runs" in panel.status.value
     a_record(tmp_path / "two", "<i>newer</i>", {"q": 1.0}, {"seed": 1})
+    (tmp_path / "two" / "notebook.ipynb").touch()
     panel.again.click()
     assert "2 of 2 runs" in panel.status.value
     panel.parameters.value = "seed=1"
@@ -681,3 +683,23 @@ def test_runs_are_filtered_and_compared(tmp_path: Path) -> None:
     panel.parameters.value = "seed=7"
     assert panel.runs.options == ()
     assert panel.table.value == ""
+
+
+def test_a_published_run_on_another_collection_is_called_published_and_opens_no_other_runs_notebook(
+    tmp_path: Path,
+) -> None:
+    def made(folder: Path, **changed: str) -> records.Made:
+        outcome = {"collection": changed.get("collection", "larkfield")}
+        run = {"notebook": "12_hybrid", "started": "2026", "outcome": outcome, "changed": changed}
+        return records.Made(folder, run)
+
+    default, second = tmp_path / "published" / "12_hybrid", tmp_path / "published" / "pydocs" / "12_hybrid"
+    assert str(made(default)) == "12_hybrid · larkfield · published"
+    assert made(default).executed == CHECKOUT / "notebooks" / "12_hybrid.ipynb"
+    of_second = made(second, collection="pydocs")
+    assert str(of_second) == "12_hybrid · pydocs · collection=pydocs · published"
+    assert of_second.executed is None
+    own = second / "notebook.ipynb"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert of_second.executed == own

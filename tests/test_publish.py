@@ -1,9 +1,10 @@
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragkit import publish
+from ragkit import plan, publish
 from ragkit.types import RagkitError
 
 
@@ -26,6 +27,18 @@ def test_outputs_come_under_the_present_prose_without_time_stamps() -> None:
     assert whole["cells"][1]["execution_count"] == 1
     assert whole["cells"][1]["metadata"] == {"tags": ["costs"]}
     assert set(whole["metadata"]) == {"kernelspec", "language_info"}
+
+
+def test_nothing_is_published_while_a_published_run_on_the_second_collection_is_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = tmp_path / "data" / "published" / publish.SECOND / "10_bm25" / "run.json"
+    held.parent.mkdir(parents=True)
+    held.write_text("{}")
+    monkeypatch.setattr(plan, "plan", lambda **_: [])
+    with pytest.raises(RagkitError, match=r"out of date.*sweep 10_bm25 -p collection=pydocs$"):
+        publish.publish(tmp_path)
+    assert held.is_file()
 
 
 def test_outputs_of_other_code_are_refused() -> None:

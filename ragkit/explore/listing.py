@@ -70,7 +70,7 @@ class Runs:
         head = ["run", "system", "measure", "value", "difference", "95 % interval", "p (Holm)", "verdict"]
         self.table.value = shown.table(records.compared(made), head, "Compared") if made else ""
         self.links.value = shown.links(
-            [(str(one), records.address(one.executed), one.executed) for one in made]
+            [(str(one), records.address(own), own) for one in made if (own := one.executed)]
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

@@ -42,13 +42,14 @@ class Made:
         return ", ".join(f"{name}={value}" for name, value in self.run.get("changed", {}).items())
 
     @property
-    def executed(self) -> Path:
-        """The notebook with its outputs: beside the record, or of a published one in notebooks/."""
-        own = self.folder / "notebook.ipynb"
-        return own if own.is_file() else BUILT_IN.parent / "notebooks" / f"{self.notebook}.ipynb"
+    def executed(self) -> Path | None:
+        """The notebook with its outputs: beside the record, or in notebooks/ where it is the default run."""
+        own, shown = self.folder / "notebook.ipynb", BUILT_IN.parent / "notebooks" / f"{self.notebook}.ipynb"
+        return own if own.is_file() else None if self.parameters else shown
 
     def __str__(self) -> str:
-        where = "published" if self.folder.parent.name == "published" else str(self.run["started"])[:16]
+        published = "published" in [folder.name for folder in self.folder.parents][:2]
+        where = "published" if published else str(self.run["started"])[:16]
         return " · ".join(filter(None, [self.notebook, self.collection, self.parameters, where]))
 
 

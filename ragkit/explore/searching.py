@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ragkit import formats, pydocs
+from ragkit import formats
 from ragkit.explore import shown
 from ragkit.explore.choosing import number_of, offered
 from ragkit.explore.engine import DEPTH, Engine, start
@@ -49,10 +49,10 @@ class Search:
             self._open()
 
     def _make(self) -> None:
-        built_in = sorted({pydocs.NAME, *(path.parent.name for path in formats.BUILT_IN.glob("*/corpus*"))})
         self.collection = widgets.Combobox(
-            description="Collection", options=built_in, ensure_option=False, continuous_update=False,
-            tooltip="a built-in collection, or a folder of Markdown, text or HTML files", layout=WIDE,
+            description="Collection", options=formats.built_in(), ensure_option=False,
+            continuous_update=False, layout=WIDE,
+            tooltip="a built-in collection, or a folder of Markdown, text or HTML files",
         )  # fmt: skip
         self.open = widgets.Button(description="Open", tooltip="read and index this collection")
         self.samples = widgets.Dropdown(description="Examples", tooltip="questions of this collection",

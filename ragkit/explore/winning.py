@@ -32,7 +32,8 @@ class Wins:
         self.runs.options = numbered([(str(one), one) for one in made])
         self.status.value = shown.note("" if made else "no record found; make one: python -m ragkit sweep")
         if made:
-            self.runs.value = tuple(made) if folders else (made[0],)
+            default = next((one for one in made if not one.parameters), made[0])
+            self.runs.value = tuple(made) if folders else (default,)
 
     def _make(self) -> None:
         wide = {"width": "auto", "flex": "1 1 0", "min_width": "0"}  # a long line is cut, not the page
