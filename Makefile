@@ -12,7 +12,7 @@ FOLDERS = $(PUBLISHED_DATASETS)/$(subst $(comma),$(comma)$(PUBLISHED_DATASETS)/,
 .venv/made: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit(f"Python 3.11 is needed, found {v}: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --no-compile -r requirements.txt # what is imported compiles then
+	$(BIN)/python -m pip install -q -r requirements.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 

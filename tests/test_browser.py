@@ -294,7 +294,7 @@ def test_a_folder_beside_the_notebook_is_judged_by_its_short_path(page: Page, tm
 
 def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path: Path) -> None:
     wins = widget(page, "Questions")
-    wins.get_by_label("Runs", exact=True).select_option(label=re_label(wins, "12_hybrid · larkfield"))
+    wins.get_by_label("Runs", exact=True).select_option(label=re_label(wins, r"12_hybrid\s·\slarkfield"))
     say(wins, "questions:")
     expect(wins.get_by_role("img", name="differences in nDCG@10, largest first")).to_be_visible()
     questions = wins.get_by_label("Questions", exact=True)
@@ -324,6 +324,7 @@ def re_label(of: Locator, beginning: str) -> str:
 def test_recorded_runs_are_filtered_and_compared(page: Page, tmp_path: Path) -> None:
     runs = widget(page, "Notebook")
     runs.get_by_label("Notebook", exact=True).select_option("12_hybrid")
+    runs.get_by_label("Collection", exact=True).select_option("larkfield")
     options = runs.get_by_label("Runs", exact=True).locator("option")
     expect(options.first).to_contain_text("12_hybrid")
     assert all(re.match(r"\d+\.\s12_hybrid", text) for text in options.all_inner_texts())
