@@ -260,12 +260,18 @@ def test_questions_go_behind_those_that_are_there_and_keep_their_ids(folder: Pat
     assert [(row["_id"], row["metadata"]["split"]) for row in rows] == [("q2", "dev"), ("q3", "test")]
 
 
+def judged_elsewhere(folder: Path) -> str:
+    """Puts judgments there that nobody made here; returns the file's text."""
+    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text(official)
+    return official
+
+
 def test_judgments_that_were_not_made_here_are_never_replaced(folder: Path) -> None:
     made = judgments.Judgments(folder)
     made.add("who sleeps?")
-    (folder / "qrels").mkdir()
-    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(official)
+    official = judged_elsewhere(folder)
     with pytest.raises(RagkitError, match=r"1 judgments that were not made here.*before\.tsv"):
         judgments.Judgments(folder)
     (folder / "judgments").mkdir()
@@ -307,9 +313,7 @@ def test_two_windows_of_one_name_keep_the_grades_of_both(folder: Path) -> None:
 def test_judgments_that_arrive_while_one_judges_are_not_replaced_either(folder: Path) -> None:
     made = judgments.Judgments(folder)
     made.add("who sleeps?")
-    (folder / "qrels").mkdir()
-    official = "query-id\tcorpus-id\tscore\nq1\tcat.md\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(official)
+    official = judged_elsewhere(folder)
     with pytest.raises(RagkitError, match="1 judgments that were not made here"):
         made.grade("q1", "dog.md", 2)
     assert (folder / "qrels" / "test.tsv").read_text() == official

@@ -120,23 +120,8 @@ def collection_folder(folder: Path, text: str = "a text") -> Path:
     return write_collection(folder, {"d1": text}, {"q1": "which text?"}, [("q1", "d1", 1)])
 
 
-def test_key_holds_a_collections_bytes_and_not_its_place(project: Path) -> None:
-    write_notebook(
-        project / "notebooks" / "10_alpha.ipynb",
-        [("code", "collection = 'larkfield'", ["parameters"]), *USES_ALPHA[1:]],
-    )
-    here = collection_folder(project / "here")
-    elsewhere = Path(shutil.copytree(here, project / "else" / "where"))
-    changed = collection_folder(project / "changed", "another text")
-    keys = [only(project, collection=str(folder)).key for folder in (here, elsewhere, changed)]
-    assert keys[0] == keys[1] != keys[2]
-    relative = only(project, collection="here")
-    assert relative.key == keys[0]
-    assert relative.changed == {"collection": str(here)}  # the kernel works in another folder
-    assert relative.parts["collection"] == data.fingerprint(str(here))
-
-
-def test_key_holds_the_bytes_of_the_distractors_too_and_not_their_place(project: Path) -> None:
+@pytest.mark.parametrize("name", ["collection", "distractors"])
+def test_key_holds_a_collections_bytes_and_not_its_place(project: Path, name: str) -> None:
     write_notebook(
         project / "notebooks" / "10_alpha.ipynb",
         [("code", "collection = 'larkfield'\ndistractors = 'pydocs'", ["parameters"]), *USES_ALPHA[1:]],
@@ -144,12 +129,13 @@ def test_key_holds_the_bytes_of_the_distractors_too_and_not_their_place(project:
     here = collection_folder(project / "here")
     elsewhere = Path(shutil.copytree(here, project / "else" / "where"))
     changed = collection_folder(project / "changed", "another text")
-    keys = [only(project, distractors=str(folder)).key for folder in (here, elsewhere, changed)]
+    keys = [only(project, **{name: str(folder)}).key for folder in (here, elsewhere, changed)]
     assert keys[0] == keys[1] != keys[2]
-    bare = only(project, distractors="here")  # a bare word is a path, as for the collection
-    assert bare.key == keys[0]
-    assert bare.changed == {"distractors": str(here)}
-    assert bare.parts["distractors"] == data.fingerprint(str(here)) != bare.parts["collection"]
+    relative = only(project, **{name: "here"})
+    assert relative.key == keys[0]
+    assert relative.changed == {name: str(here)}  # the kernel works in another folder
+    assert relative.parts[name] == data.fingerprint(str(here))
+    assert relative.parts["collection"] != relative.parts["distractors"]
 
 
 def test_key_holds_recordings_only_where_a_parameter_llm_exists(project: Path) -> None:
