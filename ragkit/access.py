@@ -88,7 +88,7 @@ def persons(collection: Collection, people: Mapping[str, Some[str]]) -> Collecti
     """
     if odd := [name for name in people if "/" in name]:
         raise RagkitError(
-            f"access.persons: the name {odd[0]!r}: expected one without /; call the person else"
+            f"access.persons: the name {odd[0]!r}: expected one without /: give this person another name"
         )
     readable = {name: allowed(collection.documents, of) for name, of in people.items()}
     asked = {f"{name}/{q}": name for name in people for q in collection.queries}

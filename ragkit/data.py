@@ -183,8 +183,8 @@ def first_round(collection: Collection) -> Collection:
             f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
             "form of qrels"
         )
-    rows = [line.split("\t") for line in formats.decoded(path, formats.raise_it).splitlines()[1:]]
-    later = {(query_id, doc_id) for query_id, doc_id, _ in rows}
+    lines = formats.decoded(path, formats.raise_it).split("\n")
+    later = {(q, doc_id) for q, doc_id, *_ in (line.split("\t") for line in lines[1:] if line)}
     qrels = {
         q: {doc_id: grade for doc_id, grade in judged.items() if (q, doc_id) not in later}
         for q, judged in collection.qrels.items()

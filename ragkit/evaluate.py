@@ -25,6 +25,7 @@ from ragkit.types import (
     Usage,
     metered,
     ranking,
+    timing,
 )
 
 if TYPE_CHECKING:
@@ -343,7 +344,7 @@ def _timed(
 ) -> tuple[list[float], Usage]:
     """The seconds of each question, asked one by one, and what models used for all of them."""
     seconds = []
-    with metered() as total:
+    with timing(), metered() as total:
         for query_id in query_ids:
             with metered() as used:
                 start = time.perf_counter()

@@ -129,9 +129,14 @@ def imported(sources: Iterable[str], root: Path) -> tuple[dict[str, Path], set[s
 
 @cache
 def _names(source: str, package: str) -> tuple[str, ...]:
-    """Dotted names that may be modules: of `from a import b` both a and a.b."""
+    """Dotted names that may be modules: of `from a import b` both a and a.b; not those for types alone."""
     names: list[str] = []
-    for node in ast.walk(_parse(source, "a notebook")):
+    nodes = list(ast.walk(_parse(source, "a notebook")))
+    guards = [n for n in nodes if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unseen = {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
+    for node in nodes:
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

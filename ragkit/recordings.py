@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ragkit import formats
-from ragkit.types import RagkitError, Usage
+from ragkit.types import RagkitError, Unavailable, Usage
 
 READINGS = "readings.jsonl"
 VARIATIONS = 4  # wordings that multi_query was always asked for
@@ -29,14 +29,15 @@ def read(folder: Path) -> dict[str, str]:
     """prompt -> answer, of all questions, rewordings and messages of a collection.
 
     recordings.jsonl holds a line for each of them with an answer for each task; prompts.json the
-    template of each task. Raises RagkitError where one is missing, or names what the other lacks.
+    template of each task. Raises Unavailable where one is missing; RagkitError where one names what the
+    other lacks.
     """
     path, templates_path = folder / "recordings.jsonl", folder / "prompts.json"
     for file in (path, templates_path):
         if not file.is_file():
-            raise RagkitError(
-                f"{folder} has no recorded answers of a language model: expected {file.name}; "
-                "larkfield has them"
+            raise Unavailable(
+                f"needs recorded answers of a language model: expected {file.name} in {folder}, as larkfield "
+                "and pydocs have it; or name a live model (-p llm=...)"
             )
     templates = json.loads(formats.decoded(templates_path, formats.raise_it))
     texts = _texts(folder)

@@ -34,7 +34,7 @@ class Encoder(Protocol):
         """The vectors, and the seconds that encoding them took when it was first done."""
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors; never cached, so that their price can be measured."""
+        """The vectors; computed anew while a price is measured (`timed`)."""
 
 
 class RagkitError(Exception):
@@ -42,7 +42,7 @@ class RagkitError(Exception):
 
 
 class Unavailable(RagkitError):
-    """Something that a system needs is not here (a key, weights, a recording): "needs ..."."""
+    """What a system or a notebook needs is not here (a key, weights, recordings): "needs ..."."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,22 @@ class Usage:
 
 
 _meter: ContextVar[Usage | None] = ContextVar("meter", default=None)
+_timing: ContextVar[bool] = ContextVar("timing", default=False)
+
+
+@contextmanager
+def timing() -> Iterator[None]:
+    """Inside the block the price of questions is measured: nothing of them is taken from a cache."""
+    token = _timing.set(True)
+    try:
+        yield
+    finally:
+        _timing.reset(token)
+
+
+def timed() -> bool:
+    """Whether the price of a question is measured just now."""
+    return _timing.get()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from ragkit.types import (
     metered,
     ranking,
     spend,
+    timed,
 )
 from tests.project import PUBLISHED
 
@@ -629,6 +630,19 @@ def test_a_bill_has_means_a_call_in_the_columns_of_costs() -> None:
     measured = costs({"a": at_rank(1)}, many(6), {}, questions=1)
     assert list(table.columns) == list(measured.columns)
     assert evaluate.bill({}, price, {}).empty
+
+
+def test_only_what_costs_asks_is_timed() -> None:
+    seen = []
+
+    def system(queries: Queries) -> Run:
+        seen.append(timed())
+        return {q: {"d00": 1.0} for q in queries}
+
+    evaluate.compare({"a": system}, judged({"q": {"d00": 1}}), "a")
+    assert (seen, timed()) == ([False], False)
+    costs({"a": system}, judged({"q": {"d00": 1}}), {})
+    assert (seen, timed()) == ([False, True, True], False)
 
 
 def test_costs_need_questions() -> None:

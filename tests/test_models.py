@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ragkit import models, retrieve
 from ragkit.models import embedded, encoders
-from ragkit.types import RagkitError, Unavailable
+from ragkit.types import RagkitError, Unavailable, timing
 from tests.toy import SMALL_BERT
 
 TEXTS = ["Valves open at dawn.", "", "one two three " * 200, "Größe: 5 µm, 日本語"]
@@ -87,6 +87,19 @@ def test_one_changed_document_encodes_one_document(empty_cache: Path) -> None:
     assert then == pytest.approx(seconds)  # what it cost when it was done
     changed.documents([*texts[:50], "changed", *texts[51:]])
     assert changed.asked == ["changed"]
+
+
+def test_a_question_is_encoded_once_but_anew_while_it_is_timed(empty_cache: Path) -> None:
+    first, again = Counting(), Counting()
+    vectors = first.queries(["a", "bb", "a"])
+    assert vectors.tolist() == [[1, 1], [2, 1], [1, 1]]
+    assert (again.queries(["bb", "a", "a"]) == vectors[[1, 0, 2]]).all()
+    assert (sorted(first.asked), again.asked) == (["a", "bb"], [])
+    with timing():
+        assert again.queries(["bb", "bb"]).tolist() == [[2, 1], [2, 1]]
+    assert again.asked == ["bb", "bb"]
+    assert again.documents(["bb"])[1] > 0  # some models encode documents otherwise: a cache of its own
+    assert again.asked == ["bb", "bb", "bb"]
 
 
 def test_an_interrupted_encoding_loses_one_batch(empty_cache: Path) -> None:

@@ -177,11 +177,12 @@ def measured(of: Path, words: dict[str, str], collection: str, baseline: str) ->
 
 
 def test_two_collections_agree_disagree_or_leave_it_open(tmp_path: Path) -> None:
-    ours = {"a": "better", "b": "better", "c": "equivalent", "d": "better", "ours alone": "worse"}
-    theirs = {"a": "better", "b": "worse", "c": "not shown", "d": "no verdict: -0.1 on judged documents"}
+    ours = {"a": "better", "b": "better", "c": "equivalent", "d": "better", "e": "not shown", "x": "worse"}
+    unclear = {"c": "not shown", "d": "no verdict: -0.1 on judged documents", "e": "not shown"}
+    theirs = {"a": "better", "b": "worse"} | unclear
     found = measured(tmp_path / "10_a", ours, "larkfield", "bm25")
     table = record.beside([found], [measured(tmp_path / "10_a", theirs, "other", "dense")])
-    assert table["together"].tolist() == ["agree", "disagree", "open", "open"]
+    assert table["together"].tolist() == ["agree", "disagree", "open", "open", "open"]
     assert table.index.tolist() == [("10_a", system) for system in theirs]
     assert table.to_dict("records")[1] == {
         "against": "bm25; dense",

@@ -1,4 +1,4 @@
-"""Encoders: embedded, of sentence-transformers, of Cohere; over one cache of document vectors."""
+"""Encoders: embedded, of sentence-transformers, of Cohere; over one cache of vectors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ragkit.models import cache, cohere_api, embedded, hub
 from ragkit.models.live import Settings
+from ragkit.types import timed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -27,7 +28,10 @@ COHERE = "cohere:"  # begins the name of an encoder that Cohere runs
 
 
 class TextEncoder:
-    """Texts to unit vectors. Documents are cached on disk by content; queries never are."""
+    """Texts to unit vectors, cached on disk by content; queries not while their price is measured.
+
+    Cohere's queries never are: the meter is to see what each of them costs.
+    """
 
     def __init__(self, name: str, precision: str) -> None:
         self.name, self.precision = name, precision
@@ -40,48 +44,56 @@ class TextEncoder:
             return cohere_api.encoder(self.name.removeprefix(COHERE), Settings())
         return _sentence_transformer(self.name, self.precision)
 
+    @cached_property
+    def _kept_as(self) -> str:
+        return f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}"
+
     def documents(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], float]:
         """(texts, dim) float32, and the seconds that encoding took, whenever it was done.
 
         Only texts that the cache does not hold are encoded, each of them once.
         """
-        kept_as = f"{Path(self.name).name}@{fingerprint(self.name)[:16]}-{self.precision}"
-        vectors, spent = self._kept(kept_as, texts)
-        if not vectors:
-            return np.zeros((0, 0), np.float32), 0.0
-        return np.stack([np.frombuffer(vector, np.float32) for vector in vectors]), spent
+        vectors, spent = self._kept(self._kept_as, texts, "document")
+        return self._read(vectors), spent
 
-    def _kept(self, kept_as: str, texts: Sequence[str]) -> tuple[list[bytes], float]:
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, dim) float32."""
+        if timed() or self.name.startswith(COHERE):
+            return self._encode(list(texts), "query")
+        return self._read(self._kept(f"{self._kept_as}-queries", texts, "query")[0])
+
+    def _read(self, vectors: list[bytes]) -> NDArray[np.float32]:
+        """What was kept, as it was computed."""
+        read = [np.frombuffer(vector, np.float32) for vector in vectors]
+        return np.stack(read) if read else np.zeros((0, 0), np.float32)
+
+    def _kept(self, kept_as: str, texts: Sequence[str], kind: str) -> tuple[list[bytes], float]:
         """The vectors of each text as that cache holds them, once it does; the seconds of each text once."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         with cache.vectors(kept_as) as kept:
             known = cache.read(kept, keys)
             if len(known) < len(set(keys)):
                 with cache.taking_turns(kept):
-                    known = self._encode_missing(kept, keys, texts)
+                    known = self._encode_missing(kept, dict(zip(keys, texts, strict=True)), kind)
         return [known[key][0] for key in keys], sum(seconds for _, seconds in known.values())
 
     def _encode_missing(
-        self, kept: sqlite3.Connection, keys: list[str], texts: Sequence[str]
+        self, kept: sqlite3.Connection, texts: dict[str, str], kind: str
     ) -> dict[str, tuple[bytes, float]]:
-        known = cache.read(kept, keys)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        known = cache.read(kept, list(texts))
+        missing = {key: text for key, text in texts.items() if key not in known}
         if not missing:
             return known  # another run encoded them while this one waited for its turn
         encode = self._encode  # loads the model, which is no part of the seconds
         for batch in self._batches(missing):
             start = perf_counter()
-            vectors = encode(list(batch.values()), "document")
+            vectors = encode(list(batch.values()), kind)
             seconds = (perf_counter() - start) / len(batch)
             rows = [(key, v.tobytes(), seconds) for key, v in zip(batch, vectors, strict=True)]
             with kept:  # one transaction a batch: an interrupted run loses one batch
                 kept.executemany("INSERT INTO vectors VALUES (?, ?, ?)", rows)
             known |= {key: (vector, seconds) for key, vector, seconds in rows}
         return known
-
-    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, dim) float32."""
-        return self._encode(list(texts), "query")
 
     def _batches(self, texts: dict[str, str]) -> Iterator[dict[str, str]]:
         """Batches of about equal length, longest first, under a progress bar where somebody watches."""

@@ -26,13 +26,14 @@ def load(name: str, kind: str, make: Callable[[bool], T], home: str = "", instea
     folder, names = Path(name).is_dir(), [name] if "/" in name or not home else [name, f"{home}/{name}"]
     reason = "" if folder else _refusal(tuple(names))
     if not reason or _downloaded(names):
+        from httpx2 import HTTPError  # of the hub's client
         from safetensors import SafetensorError
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             return make(folder or bool(reason))
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # of what reads the files
+        except (HTTPError, ImportError, OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = _line(error)
     raise Unavailable(
         f"needs the weights of {name!r}: no folder with {kind}, and not to be had from the hub "

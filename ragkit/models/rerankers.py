@@ -38,7 +38,7 @@ class MaxSim:
     def documents(self, texts: Iterable[str]) -> None:
         """Encode these texts now, unless they are already."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._tokens]
-        vectors, seconds = self._encoder.tokens(missing)
+        vectors, seconds = self._encoder.documents(missing)
         self._tokens |= zip(missing, vectors, strict=True)
         self.build_seconds += seconds
 
@@ -65,7 +65,7 @@ def late_interaction(query: NDArray[Any], texts: Sequence[NDArray[Any]]) -> NDAr
 
 
 class _TokenEncoder(TextEncoder):
-    """The embedded model's token vectors, each scaled to length 1, in a cache as documents' vectors are."""
+    """The embedded model's token vectors: of each text (tokens, 384) float16, each scaled to length 1."""
 
     @cached_property
     def _encode(self) -> Callable[[list[str], str], Any]:
@@ -80,13 +80,12 @@ class _TokenEncoder(TextEncoder):
 
         return encode
 
-    def tokens(self, texts: list[str]) -> tuple[list[NDArray[np.float16]], float]:
-        """(tokens, 384) of each text, and the seconds that encoding took, whenever it was done."""
-        kept_as = f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}"
-        vectors, spent = self._kept(kept_as, texts)
-        return [
-            np.frombuffer(vector, np.float16).reshape(-1, embedded.DIMENSIONS) for vector in vectors
-        ], spent
+    @cached_property
+    def _kept_as(self) -> str:
+        return f"{self.name}@{embedded.SHA256[:16]}-tokens-{self.precision}"
+
+    def _read(self, vectors: list[bytes]) -> Any:
+        return [np.frombuffer(vector, np.float16).reshape(-1, embedded.DIMENSIONS) for vector in vectors]
 
 
 class CrossEncoder:
