@@ -4,6 +4,7 @@ PUBLISHED_DATASETS ?= ../shared/datasets
 BIN := .venv/bin
 CHECKED ?= scifact,nfcorpus
 comma := ,
+export PYTHONDONTWRITEBYTECODE := # what is imported is compiled once and kept, and what is not is never compiled
 FOLDERS = $(PUBLISHED_DATASETS)/$(subst $(comma),$(comma)$(PUBLISHED_DATASETS)/,$(CHECKED))
 
 .PHONY: sweep findings publish test check-published lab
@@ -12,7 +13,7 @@ FOLDERS = $(PUBLISHED_DATASETS)/$(subst $(comma),$(comma)$(PUBLISHED_DATASETS)/,
 .venv/made: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit(f"Python 3.11 is needed, found {v}: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -r requirements.txt
+	$(BIN)/python -m pip install -q --no-compile -r requirements.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -106,7 +106,8 @@ def imported(sources: Iterable[str], root: Path) -> tuple[dict[str, Path], set[s
     """What code imports, found in its syntax tree, transitively through the package `ragkit`.
 
     Returns (module -> file for the modules of ragkit, top-level names of everything else that is
-    not in the standard library). Imports inside functions count; those in OUTSIDE do not.
+    not in the standard library). Imports inside functions count; those in OUTSIDE and those for
+    types alone do not.
     """
     modules: dict[str, Path] = {}
     others: set[str] = set()

@@ -127,7 +127,10 @@ _timing: ContextVar[bool] = ContextVar("timing", default=False)
 
 @contextmanager
 def timing() -> Iterator[None]:
-    """Inside the block the price of questions is measured: nothing of them is taken from a cache."""
+    """Inside the block the price of questions is measured: each is encoded anew, whatever a cache holds.
+
+    Kept answers of language models are not asked for again: they come with the seconds that they took.
+    """
     token = _timing.set(True)
     try:
         yield

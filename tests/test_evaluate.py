@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import pytrec_eval
-import ranx
 
 from ragkit import data, evaluate
 from ragkit.evaluate import all_parts, compare, costs, score, tune
@@ -32,6 +31,7 @@ from ragkit.types import (
     spend,
     timed,
 )
+from tests import peers
 from tests.project import PUBLISHED
 
 SCIFACT = PUBLISHED / "scifact"
@@ -186,11 +186,11 @@ def by_pytrec_eval(run: Run, collection: Collection) -> dict[str, dict[str, floa
 
 def by_ranx(run: Run, collection: Collection) -> dict[str, dict[str, float]]:
     names = {"nDCG@10": "ndcg@10", "R@5": "recall@5", "RR": "mrr"}
-    short = {d: np.base_repr(n, 36).zfill(3) for n, d in enumerate(collection.corpus)}  # see test_trec
     grades = {q: collection.qrels[q].items() for q in collection.answerable}
-    relevant = {q: {short[d]: g for d, g in judged if g > 0} for q, judged in grades.items()}
-    theirs = ranx.Run({q: {short[d]: s for d, s in run[q].items()} for q in relevant})
-    ranx.evaluate(ranx.Qrels(relevant), theirs, list(names.values()))
+    relevant = {q: {d: g for d, g in judged if g > 0} for q, judged in grades.items()}
+    with peers.ranx() as ranx:
+        theirs = ranx.Run({q: run[q] for q in relevant})
+        ranx.evaluate(ranx.Qrels(relevant), theirs, list(names.values()))
     return {ours: {q: float(v) for q, v in theirs.scores[name].items()} for ours, name in names.items()}
 
 

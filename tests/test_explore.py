@@ -5,15 +5,18 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from ragkit import data
 from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
-from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking
+from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking, timed
 from tests.project import CHECKOUT
 from tests.toy import CORPUS, QUERIES, BagOfLetters
 
@@ -57,6 +60,21 @@ def test_the_words_of_a_question_add_up_to_the_score_of_bm25() -> None:
     assert sum(terms.values()) == pytest.approx(score, rel=1e-6)
     assert next(iter(terms)) == "warm"  # said twice
     assert "the" not in terms  # a stop word counts nothing
+
+
+def test_opening_loads_the_encoder_whatever_the_cache_of_questions_holds() -> None:
+    anew: list[bool] = []
+
+    class Noting(BagOfLetters):
+        def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            anew.append(timed())
+            return super().queries(texts)
+
+    opened = engine.Engine(collection(), Noting())
+    anew.remove(False)  # the documents', which it encodes as it does questions
+    assert anew == [True, True]  # for the vectors, and for the hybrid
+    opened.search("cat", "dense", 1)
+    assert anew == [True, True, False]
 
 
 def test_words_of_one_stem_stand_together_and_a_word_that_is_not_there_adds_nothing() -> None:

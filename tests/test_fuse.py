@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from ranx import Run as RanxRun
-from ranx import fuse as ranx_fuse
 
 from ragkit import fuse
 from ragkit.types import RagkitError, Run, ranking
+from tests import peers
 
 
 def test_rrf_adds_reciprocal_ranks() -> None:
@@ -52,14 +51,13 @@ def test_fusion_agrees_with_ranx_on_random_runs() -> None:
         }
         for _ in range(3)
     ]
-    ours = fuse.rrf(runs)
-    theirs = ranx_fuse([RanxRun(run) for run in runs], method="rrf", params={"k": 60}).to_dict()
-    assert all(ours[q] == pytest.approx(theirs[q]) for q in ours)
-    ours = fuse.minmax(runs, [0.2, 0.3, 0.5])
-    theirs = ranx_fuse(
-        [RanxRun(run) for run in runs], norm="min-max", method="wsum", params={"weights": (0.2, 0.3, 0.5)}
-    ).to_dict()
-    assert all(ours[q] == pytest.approx(theirs[q]) for q in ours)
+    weights = 0.2, 0.3, 0.5
+    with peers.ranx() as ranx:
+        theirs = [ranx.Run(run) for run in runs]
+        by_rank = ranx.fuse(theirs, method="rrf", params={"k": 60}).to_dict()
+        by_score = ranx.fuse(theirs, norm="min-max", method="wsum", params={"weights": weights}).to_dict()
+    for ours, other in [(fuse.rrf(runs), by_rank), (fuse.minmax(runs, weights), by_score)]:
+        assert all(ours[q] == pytest.approx(other[q]) for q in ours)
 
 
 def test_inputs_are_not_changed() -> None:

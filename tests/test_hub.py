@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from ragkit import models
@@ -54,6 +55,21 @@ def test_a_folder_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) ->
         hub.load(str(tmp_path), "a model", broken, instead="; take another")
     assert str(error.value).endswith("from the hub (no file named model.safetensors); take another")
     assert hub.load(str(tmp_path), "a model", lambda local: "loaded" if local else "asked") == "loaded"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx2.ConnectError("the line was cut"), r"not to be had from the hub \(the line was cut\); take"),
+        (ImportError("requires the package einops"), r"^needs what '.*' is loaded with: .*einops; take"),
+    ],
+)
+def test_a_cut_download_and_a_missing_package_are_told(error: Exception, said: str, tmp_path: Path) -> None:
+    def fail(local: bool) -> str:
+        raise error
+
+    with pytest.raises(Unavailable, match=said):
+        hub.load(str(tmp_path), "a model", fail, instead="; take another")
 
 
 def test_the_hub_is_asked_once_whoever_needs_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -640,7 +640,7 @@ def test_cohere_encodes_documents_and_queries_as_such_in_calls_of_96(
     monkeypatch.delenv("CO_API_KEY")
     np.testing.assert_array_equal(models.encoder("cohere:embed-v4.0").documents(texts)[0], vectors)
     assert len(stub.requests) == 5
-    assert models.fingerprint("cohere:embed-v4.0") == "cohere:embed-v4.0"
+    assert models.fingerprint("cohere:embed-v4.0") != models.fingerprint("cohere:embed-v3.0")
     with pytest.raises(Unavailable, match="CO_API_KEY"):
         models.encoder("cohere:embed-v4.0").queries(["a"])
 

@@ -98,7 +98,7 @@ def test_a_question_is_encoded_once_but_anew_while_it_is_timed(empty_cache: Path
     with timing():
         assert again.queries(["bb", "bb"]).tolist() == [[2, 1], [2, 1]]
     assert again.asked == ["bb", "bb"]
-    assert again.documents(["bb"])[1] > 0  # some models encode documents otherwise: a cache of its own
+    again.documents(["bb"])  # which some models encode otherwise: a cache of its own
     assert again.asked == ["bb", "bb", "bb"]
 
 
@@ -155,7 +155,8 @@ def test_the_fingerprint_of_a_folder_follows_its_bytes(tmp_path: Path) -> None:
     before = models.fingerprint(str(tmp_path))
     (tmp_path / "weights").write_bytes(b"2")
     assert models.fingerprint(str(tmp_path)) != before
-    assert models.fingerprint("some/name-on-the-hub") == "some/name-on-the-hub"
+    names = ["sentence-transformers/a", "sentence-transformers-testing/a", "a"]  # are three models
+    assert len({models.fingerprint(name)[:16] for name in names}) == 3
     assert models.fingerprint(embedded.NAME) == embedded.SHA256
 
 
@@ -164,7 +165,7 @@ def test_nothing_phones_home(empty_cache: Path) -> None:
     assert sys.modules["openvino_telemetry"] is None
 
 
-def test_the_cache_is_one_sqlite_file_a_model(empty_cache: Path) -> None:
+def test_the_documents_of_a_model_are_one_sqlite_file(empty_cache: Path) -> None:
     Counting().documents(["a", "b"])
     (path,) = empty_cache.glob("vectors-counting*-f32.sqlite")
     with sqlite3.connect(path) as connection:

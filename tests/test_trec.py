@@ -1,18 +1,16 @@
 """TREC files: what others read in ours, and what is said of theirs that cannot be read."""
 
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pytest
 import pytrec_eval
-import ranx
 
 from ragkit import trec
 from ragkit.types import Qrels, RagkitError, Run, ranking
+from tests import peers
 
-T = TypeVar("T", int, float)
 QRELS: Qrels = {"q1": {"a": 2, "b": 0, "c": 1}, "q2": {"d": 1}}
 RUN: Run = {
     "q1": {"a": 1.0, "b": 1.0, "c": 1.0 + 1e-12, "x": 1.0 - 1e-12},  # a tie, and three float32 equals
@@ -60,17 +58,13 @@ def test_trec_eval_judges_the_written_order(tmp_path: Path) -> None:
     assert judge.evaluate(RUN)["q1"]["P_1"] == 0.0
 
 
-def named(given: dict[str, dict[str, T]]) -> dict[str, dict[str, T]]:
-    """With doc_ids of three letters: for ids of another length ranx would compile itself anew, 20 s."""
-    return {q: {f"d-{d}": value for d, value in of.items()} for q, of in given.items()}
-
-
 def test_ranx_reads_our_files_and_finds_the_hand_computed_ndcg(tmp_path: Path) -> None:
-    trec.write_run(named(RUN), tmp_path / "x.run", "t")
-    trec.write_qrels(named(QRELS), tmp_path / "x.qrels")
-    run = ranx.Run.from_file(str(tmp_path / "x.run"), kind="trec")
-    qrels = ranx.Qrels.from_file(str(tmp_path / "x.qrels"), kind="trec")
-    ranx.evaluate(qrels, run, "ndcg", return_mean=False)
+    trec.write_run(RUN, tmp_path / "x.run", "t")
+    trec.write_qrels(QRELS, tmp_path / "x.qrels")
+    with peers.ranx() as ranx:
+        run = ranx.Run.from_file(str(tmp_path / "x.run"), kind="trec")
+        qrels = ranx.Qrels.from_file(str(tmp_path / "x.qrels"), kind="trec")
+        ranx.evaluate(qrels, run, "ndcg", return_mean=False)
     log = np.log2
     ideal = 2 + 1 / log(3)
     assert run.scores["ndcg"]["q1"] == pytest.approx((1 + 2 / log(4)) / ideal)  # c b a x = 1 0 2 0
@@ -78,8 +72,9 @@ def test_ranx_reads_our_files_and_finds_the_hand_computed_ndcg(tmp_path: Path) -
 
 
 def test_a_run_that_ranx_wrote_is_read(tmp_path: Path) -> None:
-    theirs = named({"q1": {"a": 3.5, "b": 1.25}, "q2": {"c": 0.5}})
-    ranx.Run(theirs, name="theirs").save(str(tmp_path / "x.run"), kind="trec")
+    theirs = {"q1": {"a": 3.5, "b": 1.25}, "q2": {"c": 0.5}}
+    with peers.ranx() as ranx:
+        ranx.Run(theirs, name="theirs").save(str(tmp_path / "x.run"), kind="trec")
     assert trec.read_run(tmp_path / "x.run") == theirs
 
 

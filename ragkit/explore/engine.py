@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ragkit import chunk, data, formats, fuse, models, retrieve
-from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, best
+from ragkit.types import Collection, Encoder, Queries, RagkitError, Run, System, best, timing
 
 DEPTH = 50  # candidates of each system
 PASSAGE, OVERLAP = 120, 30  # words, as in 12_hybrid
@@ -51,8 +51,9 @@ class Engine:
         if systems:
             self.systems = dict(systems)
         else:  # the first search of a process loads the encoder and compiled code, which takes a second
-            for name in self.systems:
-                self.search(next(iter(collection.corpus.values()))[:100], name, 1)
+            with timing():  # or the cache of questions would answer
+                for name in self.systems:
+                    self.search(next(iter(collection.corpus.values()))[:100], name, 1)
 
     def search(self, question: str, system: str, k: int) -> dict[str, float]:
         """The k best documents and their scores, best first. Raises RagkitError for an unknown system."""

@@ -14,7 +14,7 @@ from ragkit.types import RagkitError
 
 @contextmanager
 def vectors(name: str) -> Iterator[sqlite3.Connection]:
-    """One SQLite file a model and precision."""
+    """One SQLite file for a model's vectors of one kind in one precision."""
     path = formats.cache_folder() / f"vectors-{re.sub(r'[^A-Za-z0-9@.-]', '_', name)}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=60)  # seconds that a reader waits for a writer
@@ -31,7 +31,7 @@ def vectors(name: str) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def taking_turns(cache: sqlite3.Connection) -> Iterator[None]:
-    """Runs encode one after the other, each on all cores, so that no two encode the same documents."""
+    """Runs fill a file one after the other, each on all cores, so that no two encode the same texts."""
     from filelock import FileLock
 
     path = cache.execute("PRAGMA database_list").fetchone()[2]

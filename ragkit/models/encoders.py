@@ -132,7 +132,7 @@ def _sentence_transformer(name: str, precision: str) -> Callable[[list[str], str
 
 
 def fingerprint(name: str) -> str:
-    """What identifies an encoder's weights: a SHA-256 (embedded, or a folder's), else the name on the hub."""
+    """What identifies an encoder: the SHA-256 of its weights, of a folder, else of its name on the hub."""
     if name == embedded.NAME:
         return embedded.SHA256
     if Path(name).is_dir():
@@ -140,4 +140,4 @@ def fingerprint(name: str) -> str:
         for path in sorted(p for p in Path(name).rglob("*") if p.is_file()):
             digest.update(f"{path.relative_to(name)}:{embedded.sha256(path)}\n".encode())
         return digest.hexdigest()
-    return name
+    return hashlib.sha256(name.encode()).hexdigest()

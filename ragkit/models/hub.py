@@ -20,7 +20,7 @@ def load(name: str, kind: str, make: Callable[[bool], T], home: str = "", instea
     make(local) imports its library by itself, which takes ten seconds: by then it is known whether there
     is anything to load. `local`: from this machine's files alone. `home`: the organisation on the hub
     that a name without one belongs to. Raises Unavailable, in which `kind` says what was expected, and
-    `instead` what else there is.
+    `instead` what else there is; also where a package is missing that the model is loaded with.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     folder, names = Path(name).is_dir(), [name] if "/" in name or not home else [name, f"{home}/{name}"]
@@ -33,7 +33,9 @@ def load(name: str, kind: str, make: Callable[[bool], T], home: str = "", instea
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             return make(folder or bool(reason))
-        except (HTTPError, ImportError, OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except ImportError as error:
+            raise Unavailable(f"needs what {name!r} is loaded with: {_line(error)}{instead}") from None
+        except (HTTPError, OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = _line(error)
     raise Unavailable(
         f"needs the weights of {name!r}: no folder with {kind}, and not to be had from the hub "

@@ -38,6 +38,8 @@ class MaxSim:
     def documents(self, texts: Iterable[str]) -> None:
         """Encode these texts now, unless they are already."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._tokens]
+        if not missing:
+            return
         vectors, seconds = self._encoder.documents(missing)
         self._tokens |= zip(missing, vectors, strict=True)
         self.build_seconds += seconds
