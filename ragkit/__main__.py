@@ -128,10 +128,7 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
     for run in planned:
         if run.done:
             print(f"  {run}: {_shown(run.folder / 'notebook.ipynb')}")
-    if lacking:
-        print(f"{len(lacking)} not run:\n{sweep.failure_table(lacking)}", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} failed:\n{sweep.failure_table(failed)}", file=sys.stderr)
+    _tell(failures)
     if failed or (lacking and (everything or not done)):
         if everything and planned[-1].notebook.stem != plan.FINDINGS:
             print("the findings wait until every run is made", file=sys.stderr)
@@ -139,6 +136,13 @@ def _sweep(options: argparse.Namespace, root: Path) -> int:
     if everything:
         print(f"findings: {_shown(sweep.render(planned[-1]))}")
     return 0
+
+
+def _tell(failures: list[sweep.Failure]) -> None:
+    """The runs that could not be made: first those that lack something, then those that failed."""
+    for how, lacking in [("not run", True), ("failed", False)]:
+        if of := [failure for failure in failures if failure.lacking == lacking]:
+            print(f"{len(of)} {how}:\n{sweep.failure_table(of)}", file=sys.stderr)
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
@@ -184,7 +188,7 @@ def _record(options: argparse.Namespace, root: Path) -> int:
             held, new = recordings.merge(file, recordings.read_answers(answers).values())
             print(f"{_shown(file)}: {held} answers, {new} of them new")
     if failures:
-        print(f"{len(failures)} failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+        _tell(failures)
         return 1
     again = [f"-p {shlex.quote(item)}" for item in [*options.given, f"llm=recorded:{model}"]]
     print(f"without a key: python -m ragkit sweep {options.notebook} {' '.join(again)}")
@@ -209,7 +213,7 @@ def _findings(options: argparse.Namespace, root: Path) -> int:
     with _interruptible():
         failures = sweep.run([findings], 1, root)
     if failures:
-        print(f"failed:\n{sweep.failure_table(failures)}", file=sys.stderr)
+        _tell(failures)
         return 1
     print(f"{record.summary(record.newest(records))}\n")
     print(f"  {_shown(findings.folder / 'notebook.ipynb')}\nfindings: {_shown(sweep.render(findings))}")

@@ -163,9 +163,9 @@ def test_half_a_surrogate_pair_does_not_break_the_cache(stub: Stub, monkeypatch:
 def test_what_may_pass_is_tried_again_by_us_alone(service: str, how: str, stub: Stub) -> None:
     stub.misbehave(how, 3)
     with pytest.raises(RagkitError, match="no answer, tried 1 times"):
-        either(service, stub, timeout=0.3, tries=1)(["a"])
+        either(service, stub, timeout=1.0, tries=1)(["a"])
     assert len(stub.requests) == 1  # the clients would try again by themselves
-    assert either(service, stub, timeout=0.3)(["a"]) == ["answer to a"]
+    assert either(service, stub, timeout=1.0)(["a"]) == ["answer to a"]
     assert len(stub.requests) == 4
 
 
@@ -763,19 +763,18 @@ def test_the_key_is_in_no_error_no_file_and_no_output(
 ) -> None:  # fmt: skip
     caplog.set_level("DEBUG")
     monkeypatch.setenv("RAGKIT_RUN_DIR", str(tmp_path))
-    said, failed = "", 0
-    rerank = models.cohere_rerank(settings=settings(tries=2, timeout=0.2))
-    encoder = models.encoder("cohere:embed-v4.0")
-    monkeypatch.setattr("ragkit.models.encoders.Settings", lambda: settings(tries=2, timeout=0.2))
+    said, failed, patience = "", 0, 10.0
+    monkeypatch.setattr("ragkit.models.encoders.Settings", lambda: settings(tries=2, timeout=patience))
     calls: list[Callable[[str], object]] = [
-        lambda text: cohere(tries=2, timeout=0.2)([text]),
-        lambda text: openai(stub, tries=2, timeout=0.2)([text]),
-        lambda text: rerank([(text, text)]),
-        lambda text: encoder.queries([text]),
+        lambda text: cohere(tries=2, timeout=patience)([text]),
+        lambda text: openai(stub, tries=2, timeout=patience)([text]),
+        lambda text: models.cohere_rerank(settings=settings(tries=2, timeout=patience))([(text, text)]),
+        lambda text: models.encoder("cohere:embed-v4.0").queries([text]),
     ]
     for call in calls:
         for how in ("", "401", "403", "400", "429", "500", "hang", "cut", "no json", "no text", "wrong"):
             stub.misbehave(how, 2 if how in ("429", "500", "hang", "cut") else 1)
+            patience = 0.2 if how == "hang" else 10.0  # whoever else is at work on this machine
             try:
                 call(f"asked with {how or 'success'}")
             except RagkitError as error:

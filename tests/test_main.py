@@ -287,7 +287,7 @@ def test_a_live_model_is_recorded_also_after_failures_and_replayed_and_the_key_i
     live.misbehave("401")
     failed = record_it(tmp_path)
     assert failed[0] == 1
-    assert "1 failed" in failed[2]
+    assert "1 not run" in failed[2]
     assert "valid for this model in the environment variable CO_API_KEY: the server says 401" in failed[2]
     assert not file.exists()
     cheap = record_it(tmp_path, "--budget", "0.0000001")
@@ -318,8 +318,9 @@ def test_a_live_model_is_recorded_also_after_failures_and_replayed_and_the_key_i
     assert len(shown) == 2
     assert all("answer to Question: who" in text for text in shown)
     # without a key and without recordings a run says what it needs
-    refused = ragkit(tmp_path, *given, "-p", "llm=cohere:command-a-03-2025")
+    refused = ragkit(tmp_path, "record", "--llm", "cohere:command-a-03-2025", *given[1:])
     assert refused[0] == 1
+    assert "1 not run:\n  41_asks" in refused[2]
     assert "needs a key of Cohere in the environment variable CO_API_KEY" in refused[2]
     everything = [*failed, *cheap, *said, *again, *replayed, *refused]
     everything += [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
