@@ -380,7 +380,8 @@ def test_a_failed_run_is_tried_again_and_a_done_one_is_not(
     write_notebook(root / "notebooks" / "20_empty.ipynb", [("code", "seed = 1", ["parameters"])])
     status, out, err = ragkit(root, "sweep", "-p", "seed=3")
     first, second, *rest = err.splitlines()  # two at once: whichever ends first is told first
-    assert {line[6:] for line in (first, second)} == {"20_empty seed=3: done", "40_lacks seed=3: not run"}
+    assert (first[:6], second[:6]) == ("[1/2] ", "[2/2] ")
+    assert {first[6:], second[6:]} == {"20_empty seed=3: done", "40_lacks seed=3: not run"}
     assert (status, rest) == (0, ["1 not run:", "  40_lacks seed=3  |  needs a second moon"])
     assert "1 runs made, 1 done before, 0 failed, 1 not run" in out
     assert (run.folder / "run.json").stat().st_mtime_ns == before
