@@ -39,4 +39,4 @@ check-published: .venv/made ## our figures on published collections against the 
 	PUBLISHED_DATASETS=$(PUBLISHED_DATASETS) CHECKED=$(CHECKED) $(BIN)/python -m pytest -s tests/check_published.py
 
 lab: .venv/made ## open JupyterLab on 00_start_here
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb # runs can be opened, too

@@ -176,7 +176,7 @@ def test_a_question_is_searched_with_two_systems_and_explained(page: Page, tmp_p
     expect(left.locator("mark").filter(has_text=re.compile("^leave$", re.I)).first).to_be_visible()
     expect(right).to_contain_text(re.compile("up \\d|down \\d|only here|same place"))
     expect(left).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d · current · score \d"))
-    search.get_by_label("Number", exact=True).focus()
+    search.get_by_label("Number (Why)", exact=True).focus()
     page.keyboard.press("ArrowUp")  # number 1
     expect(search.get_by_role("table", name="BM25: what each word adds")).to_contain_text("nakuru")
     expect(search.get_by_text("The encoder's nearest sentence")).to_be_visible()
@@ -244,6 +244,11 @@ def test_a_new_user_searches_and_judges_a_folder_and_runs_an_experiment_on_it(
     expect(judge.get_by_label("Keys", exact=True)).to_be_focused()  # else two zeros would ask for a restart
     say(judge, "graded")
     picture(judge, "judge_back", tmp_path)
+    cells = page.locator(".jp-Cell").count()
+    judge.get_by_role("region", name="text of").click()
+    page.keyboard.press("b")  # a new cell, were it one of JupyterLab's keys
+    judge.get_by_label("Keys", exact=True).focus()
+    assert page.locator(".jp-Cell").count() == cells
     page.keyboard.type("bb00")
     say(judge, "q10, document")
     assert page.get_by_role("dialog").count() == 0
@@ -299,16 +304,18 @@ def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path:
     expect(wins.get_by_role("img", name="differences in nDCG@10, largest first")).to_be_visible()
     questions = wins.get_by_label("Questions", exact=True)
     expect(questions.locator("option").nth(1)).to_contain_text("+")
-    wins.get_by_label("Number", exact=True).focus()
+    wins.get_by_label("Number (Questions)", exact=True).focus()
     page.keyboard.press("ArrowUp")  # number 1
     expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("grade")
+    wins.get_by_label("Document", exact=True).select_option(index=1)
+    expect(wins.get_by_role("region", name="text of")).to_be_visible()
     picture(wins, "wins", tmp_path)
     plot = wins.get_by_role("img", name="differences in nDCG@10, largest first")
     size, many = plot.bounding_box(), questions.locator("option").count() - 1
     assert size
     for number in (many, 1, 7):
         plot.click(position={"x": size["width"] * (number - 0.5) / many, "y": size["height"] / 2})
-        expect(wins.get_by_label("Number", exact=True)).to_have_value(str(number))
+        expect(wins.get_by_label("Number (Questions)", exact=True)).to_have_value(str(number))
         chosen = questions.locator("option").nth(number).inner_text()
         expect(questions.locator("option:checked")).to_have_text(chosen)
         text = re.split(r":\s", chosen, maxsplit=1)[1]
@@ -328,7 +335,7 @@ def test_recorded_runs_are_filtered_and_compared(page: Page, tmp_path: Path) -> 
     options = runs.get_by_label("Runs", exact=True).locator("option")
     expect(options.first).to_contain_text("12_hybrid")
     assert all(re.match(r"\d+\.\s12_hybrid", text) for text in options.all_inner_texts())
-    runs.get_by_label("Numbers", exact=True).fill("1")
+    runs.get_by_label("Numbers (Runs)", exact=True).fill("1")
     page.keyboard.press("Enter")
     table = runs.get_by_role("table", name="Compared")
     expect(table.get_by_role("row").filter(has_text="minmax")).to_contain_text("nDCG@10")
@@ -342,7 +349,7 @@ def test_the_notebook_of_a_run_is_opened_by_its_link(page: Page, lab: str) -> No
     listing = page.context.browser.new_context().new_page()
     run_all(listing, lab.format("/workspaces/runs/tree/notebooks/runs.ipynb"))  # else it opens both
     runs = widget(listing, "Notebook")
-    runs.get_by_label("Numbers", exact=True).fill("1")
+    runs.get_by_label("Numbers (Runs)", exact=True).fill("1")
     listing.keyboard.press("Enter")
     with listing.expect_popup() as popup:
         runs.get_by_role("link", name="open its notebook").click()

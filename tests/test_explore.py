@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ragkit import data
 from ragkit.explore import engine, judge, judgments, records, runs, search, shown, wins
+from ragkit.explore.judging import added
 from ragkit.types import Collection, Queries, RagkitError, Run, Unavailable, ranking, timed
 from tests.project import CHECKOUT
 from tests.toy import CORPUS, QUERIES, BagOfLetters
@@ -163,7 +165,8 @@ def test_nothing_that_a_document_says_becomes_a_tag_or_an_attribute() -> None:
     for page in pages:
         seen = Tags(page)
         assert seen.tags <= allowed
-        assert seen.attributes <= {"style", "role", "aria-label", "aria-live", "tabindex", "scope"}
+        assert seen.attributes <= {"style", "role", "aria-label", "aria-live", "tabindex", "scope",
+                                   "data-lm-suppress-shortcuts"}  # fmt: skip
         assert "<script>alert(1)</script>" in " ".join(seen.text.split())
 
 
@@ -215,8 +218,12 @@ def test_a_folder_is_opened_by_its_name_and_one_that_is_not_there_is_told(folder
     found.collection.value = "larkfeld"
     found.open.click()
     assert "Did you mean larkfield?" in found.status.value
-    found.go.click()  # what was open before still is
-    assert list(found.found["bm25"]) == ["dog.md"]
+    found.go.click()  # nothing of another collection under this name
+    assert found.lists[0].value == ""
+    assert "press Open first" in found.status.value
+    found.collection.value = str(folder)  # what was open before still is
+    found.go.click()
+    assert "dog.md" in found.lists[0].value
 
 
 def test_systems_of_ones_own_search_the_collection_that_they_were_given_with(folder: Path) -> None:
@@ -227,6 +234,22 @@ def test_systems_of_ones_own_search_the_collection_that_they_were_given_with(fol
         assert found.left.options == systems
     found.question.value = "barking"
     assert found.found == {"mine": {"both.md": 1.0}}
+
+
+def test_whatever_cannot_be_opened_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, panel = search(str(folder), encoder=""), judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+
+    def breaks(*_: object) -> engine.Engine:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr("ragkit.explore.searching.start", breaks)
+    monkeypatch.setattr("ragkit.explore.judging.start", breaks)
+    for one in (found, panel):
+        one.open.click()
+        assert "not opened: nobody thought of it" in one.status.value
+    panel.keys.value = "2"
+    assert grades(folder) == []
 
 
 def test_a_question_of_the_collection_can_be_taken() -> None:
@@ -337,6 +360,64 @@ def test_judgments_that_arrive_while_one_judges_are_not_replaced_either(folder: 
     assert (folder / "qrels" / "test.tsv").read_text() == official
 
 
+def test_grades_that_were_changed_in_the_qrels_are_not_changed_back(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 1)
+    qrels = folder / "qrels" / "test.tsv"
+    qrels.write_text(mended := qrels.read_text().replace("cat.md\t1", "cat.md\t2"))
+    with pytest.raises(RagkitError, match=r"1 grades are not those of .*\(q1, cat\.md is the first\)"):
+        judgments.Judgments(folder)
+    assert qrels.read_text() == mended
+
+
+def test_what_is_judged_in_one_split_is_no_question_of_another(folder: Path) -> None:
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "who sleeps?"}\n')  # it names no split
+    judgments.Judgments(folder).grade("q1", "cat.md", 2)
+    dev = judgments.Judgments(folder, split="dev")
+    assert dev.queries == {}
+    dev.grade(dev.add("who barks?"), "dog.md", 2)
+    assert data.load(str(folder), "dev").qrels == {"q2": {"dog.md": 2}}
+    assert judgments.Judgments(folder).queries == {"q1": "who sleeps?"}
+
+
+def test_a_question_that_nobody_judged_can_be_withdrawn_and_no_grade_goes_to_another(folder: Path) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    made.remove(made.add("who flies?"))
+    assert made.queries == judgments.Judgments(folder).queries == {"q1": "who sleeps?"}
+    for query_id in ("q1", "q2"):  # judged; not there
+        with pytest.raises(RagkitError, match="stays: expected a question that nobody has judged"):
+            made.remove(query_id)
+    (folder / "queries.jsonl").write_text("")  # by hand
+    assert made.add("who barks?") == "q2"  # not q1, whose grades are still held
+    assert judgments.Judgments(folder).queries == {"q2": "who barks?"}
+
+
+def test_names_that_some_disks_take_for_one_are_refused(folder: Path) -> None:
+    made = judgments.Judgments(folder, name="ada")
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    with pytest.raises(RagkitError, match="'ada' judges here already; 'Ada' needs another name"):
+        judgments.Judgments(folder, name="Ada")
+
+
+def test_a_judged_folder_is_opened_without_writing_to_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.replace", full)
+    again = judgments.Judgments(folder)
+    assert again.mine == made.mine
+    with pytest.raises(OSError, match="no space left"):
+        again.grade("q1", "dog.md", 0)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")}.keys() == before.keys()
+
+
 @pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0c"])
 def test_what_only_splitlines_takes_for_a_line_end_is_none(folder: Path, odd: str) -> None:
     (folder / f"a{odd}b.md").write_text("The odd cat sleeps")
@@ -435,6 +516,43 @@ def test_grades_are_clicked_and_judging_goes_on_where_it_ended(folder: Path) -> 
     assert again.question.value == "q1"
     assert again.place == 1  # the first document was judged
     assert "1 of 3 judged" in again.status.value
+
+
+def test_nobody_judges_under_a_name_or_in_a_folder_that_is_not_open(folder: Path) -> None:
+    panel = judge(str(folder), name="ada", encoder="")
+    panel.new.value = "cat or dog?"
+    panel.name.value = "bob"
+    panel.keys.value = "2"
+    assert "press Open first" in panel.status.value
+    assert not (folder / "judgments").exists()
+    panel.open.click()
+    panel.keys.value = "22"
+    assert [path.name for path in (folder / "judgments").iterdir()] == ["bob.tsv"]
+    panel.folder.value = str(folder.parent)
+    panel.new.value = "who barks?"
+    assert "press Open first" in panel.status.value
+    assert "barks" not in (folder / "queries.jsonl").read_text()
+
+
+def test_a_question_is_removed_while_nobody_has_judged_it(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+    panel.new.value = "half a que"
+    panel.remove.click()
+    assert [q for _, q in panel.question.options] == ["q1"]
+    panel.keys.value = "2"
+    panel.remove.click()
+    assert "not removed" in panel.status.value
+    panel.new.value = "who sleeps, cat or dog?"
+    assert len(panel.pools["q2"]) == 3  # its own, not those of the one before
+
+
+@pytest.mark.parametrize(("before", "after", "keys"), [
+    ("01", "012", "2"), ("01", "0211", "21"), ("01", "201", "2"), ("0121", "2", "2"), ("0121", "01", ""),
+    ("0121", "0", ""), ("012", "", ""), ("00", "000", "0"), ("1", "2", "2"),
+])  # fmt: skip
+def test_keys_are_taken_wherever_in_the_box_they_are_typed(before: str, after: str, keys: str) -> None:
+    assert added(before, after) == keys
 
 
 def test_two_names_see_their_agreement(folder: Path) -> None:
@@ -604,6 +722,9 @@ def test_records_are_found_whole_and_chosen_by_words(tmp_path: Path) -> None:
     assert sorted(one.folder.name for one in made) == ["one", "two"]
     assert [one.folder.name for one in records.chosen(made, "12_toy", "nowhere", "seed=1 k=10")] == ["two"]
     assert records.chosen(made, "", "", "") == made
+    assert [one.folder.name for one in records.chosen(made, "", "", "seed=1")] == ["two"]
+    assert records.chosen(made, "", "", "k=1") == []  # not k=10
+    assert len(records.chosen(made, "", "", "seed")) == 2
     assert records.chosen(made, "13_other", "", "") == records.chosen(made, "", "larkfield", "") == []
     assert records.found([tmp_path / "not there"]) == []
 
@@ -636,6 +757,33 @@ def test_wins_opens_a_question_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert "<script>alert(1)</script>" in Tags(panel.opened.value).text
     panel.system.value = "base"
     assert set(panel.gained.values()) == {0.0}
+
+
+def test_wins_shows_a_document_and_what_was_removed_or_changed_meanwhile(
+    folder: Path, tmp_path: Path
+) -> None:
+    made = judgments.Judgments(folder)
+    made.grade(made.add("who sleeps?"), "cat.md", 2)
+    runs_of = [tmp_path / ".records" / name for name in ("one", "two")]
+    for place, judged in zip(runs_of, ("before", "after"), strict=True):
+        a_record(place, "new", {"q1": 1.0}, {})
+        run = json.loads((place / "run.json").read_text())
+        run["outcome"]["collection"], run["parts"] = str(folder), {"collection": judged}
+        (place / "run.json").write_text(json.dumps(run))
+    panel = wins(runs_of)
+    assert "judgments changed between these runs" in panel.status.value
+    panel.runs.index = (0,)
+    assert "changed between" not in panel.status.value
+    panel.questions.value = "q1"
+    panel.documents.value = "cat.md"
+    assert "The cat <mark>sleeps</mark>" in panel.text.value
+    for place in runs_of:
+        shutil.rmtree(place)
+    panel.runs.index = (1,)
+    assert "is no more; look again" in panel.status.value
+    assert panel.questions.options == ()
+    panel.again.click()
+    assert "no record found" in panel.status.value
 
 
 def test_rankings_are_those_of_the_question_best_first(tmp_path: Path) -> None:
@@ -701,6 +849,10 @@ def test_runs_are_filtered_and_compared(tmp_path: Path) -> None:
     assert "<td>&lt;i&gt;newer&lt;/i&gt;</td>" in panel.table.value
     assert "<td>+0.100</td><td>+0.050 to +0.150</td><td>0.0100</td><td>better</td>" in panel.table.value
     assert "<code>" in panel.links.value  # no server here: the path
+    shutil.rmtree(tmp_path / "two")
+    panel.runs.index = ()
+    panel.runs.index = (0,)
+    assert "look again" in panel.status.value
     panel.notebook.value = "12_toy"
     panel.parameters.value = "seed=7"
     assert panel.runs.options == ()

@@ -24,13 +24,16 @@ def offered(what: str, items: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]
 def number_of(chooser: widgets.Select) -> widgets.BoundedIntText:
     """A field that chooses in a list of `offered` items: a number, or the arrow keys up and down."""
     field = widgets.BoundedIntText(
-        value=0, min=0, max=10**6, description="Number", layout={"width": "12em", "flex": "0 0 auto"},
+        value=0, min=0, max=10**6, description=f"Number ({chooser.description})",
+        style={"description_width": "initial"}, layout={"width": "14em", "flex": "0 0 auto"},
         tooltip=f"{chooser.description}: the number of an item; the arrow keys go up and down",
     )  # fmt: skip
 
     def choose(change: Any) -> None:
         if change["new"] < len(chooser.options):
             chooser.index = change["new"]
+        else:
+            field.value = chooser.index or 0  # there is no such item
 
     def follow(change: Any) -> None:
         field.value = change["new"] or 0
@@ -42,7 +45,8 @@ def number_of(chooser: widgets.Select) -> widgets.BoundedIntText:
 
 def numbers_of(chooser: widgets.SelectMultiple) -> widgets.Text:
     """A field that chooses in a list of `numbered` items: "1 3", then Enter."""
-    field = widgets.Text(description="Numbers", placeholder="1 3, then Enter", continuous_update=False,
+    field = widgets.Text(description=f"Numbers ({chooser.description})", placeholder="1 3, then Enter",
+                         continuous_update=False, style={"description_width": "initial"},
                          tooltip=f"{chooser.description}: the numbers of items, then Enter")  # fmt: skip
 
     def choose(change: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -120,30 +121,33 @@ def stems_of(texts: Iterable[str]) -> dict[str, str]:
 
 def matches(text: str, question: str) -> list[tuple[int, int]]:
     """The places (from, to) of the words of a text that BM25 takes for words of the question."""
+    return [(start, end) for start, end, _ in _matches(text, question)]
+
+
+def _matches(text: str, question: str) -> list[tuple[int, int, str]]:
     wanted = set(stems_of([question]).values())
     stems = stems_of([text]) if wanted else {}
-    return [m.span() for m in WORD.finditer(text) if stems.get(m[0].lower()) in wanted]
+    return [(*m.span(), stem) for m in WORD.finditer(text) if (stem := stems.get(m[0].lower())) in wanted]
 
 
 def snippet(text: str, question: str, words: int = SNIPPET) -> tuple[int, int]:
     """The first stretch (from, to) of so many words that holds the most different words of the question."""
-    stems = stems_of([text])
-    wanted = set(stems_of([question]).values())
     places = [m.span() for m in re.finditer(r"\S+", text)]
     if len(places) <= words:
         return 0, len(text)
-    held = [{s for w in WORD.findall(text[a:b]) if (s := stems.get(w.lower())) in wanted} for a, b in places]
+    starts = [start for start, _ in places]
+    held = [(bisect(starts, a) - 1, stem) for a, _, stem in _matches(text, question)]  # (which word, stem)
     inside: Counter[str] = Counter()
-    best, first = 0, 0
-    for n, entering in enumerate(held):
-        inside.update(entering)
-        if n >= words:
-            inside.subtract(held[n - words])
-            inside += Counter()  # drops those that have gone
-        if len(inside) > best:
-            best, first = len(inside), max(0, min(n - words // 3, len(places) - words))
-    last = min(first + words, len(places)) - 1
-    return places[first][0], places[last][1]
+    best, first, left = 0, 0, 0
+    for n, entering in held:
+        inside[entering] += 1
+        while held[left][0] <= n - words:
+            inside[held[left][1]] -= 1
+            left += 1
+        different = sum(count > 0 for count in inside.values())
+        if different > best:
+            best, first = different, max(0, min(n - words // 3, len(places) - words))
+    return places[first][0], places[first + words - 1][1]
 
 
 def moves(ranked: list[str], beside: list[str]) -> dict[str, str]:

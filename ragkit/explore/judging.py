@@ -24,7 +24,7 @@ class Judge:
     """Judge documents of a folder, question by question; every grade is saved at once.
 
     The box "Keys" takes 0, 1, 2 for grades, n and b for the next document and the one before, q for the
-    next question; deleting a letter goes back to the document it was typed for. `name`: who judges.
+    next question; deleting the last letter goes back to the document it was typed for. `name`: who judges.
     `encoder` "": the pools are BM25's alone. `systems` make the pools of the folder that is opened first;
     another one has other documents.
     """
@@ -45,6 +45,7 @@ class Judge:
         self.place = 0  # of the document shown, in the pool of its question
         self._filling = False
         self._typed = ""  # what of the keys has been done
+        self._opened = ("", "")  # folder and name, as they stood when they were opened
         self._make()
         self.folder.value, self.name.value = folder, name
         if folder:
@@ -62,8 +63,13 @@ class Judge:
                                 tooltip="a new question; Enter or Add adds it", layout=WIDE,
                                 continuous_update=False)  # fmt: skip
         self.add = widgets.Button(description="Add", tooltip="add this question")
+        self.remove = widgets.Button(
+            description="Remove",
+            tooltip="withdraw the chosen question, if nobody has judged it",
+            layout={"width": "auto", "flex": "0 0 auto"},
+        )
         self.question = widgets.Dropdown(description="Question", tooltip="the question that is judged",
-                                         layout={"width": "99%"})  # fmt: skip
+                                         layout=WIDE | {"min_width": "0"})  # fmt: skip
         self.keys = widgets.Text(description="Keys", placeholder="0 1 2 · n next · b back · q question",
                                  tooltip="type 0, 1 or 2 to grade, n next, b back, q next question",
                                  layout={"width": "24em"})  # fmt: skip
@@ -82,14 +88,16 @@ class Judge:
             description="Next", tooltip="the next document (key n)", layout={"width": "6em"}
         )
         self.status, self.asked, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.agreement = widgets.HTML()
+        self.agreement, self.progress = widgets.HTML(), widgets.Output()
         self.box = widgets.VBox([
             widgets.HBox([self.folder, self.name, self.open]), widgets.HBox([self.new, self.add]),
-            self.question, self.asked, widgets.HBox([self.keys, *self.grades.values(), self.back, self.next]),
-            self.status, self.text, self.agreement,
+            widgets.HBox([self.question, self.remove]), self.asked,
+            widgets.HBox([self.keys, *self.grades.values(), self.back, self.next]),
+            self.status, self.progress, self.text, self.agreement,
         ])  # fmt: skip
         self.open.on_click(lambda _: self._open())
         self.add.on_click(lambda _: self._add())
+        self.remove.on_click(lambda _: self._remove())
         self.new.observe(lambda _: self._add(), "value")
         self.question.observe(lambda _: self._show(first=True), "value")
         self.keys.observe(self._key, "value")
@@ -108,23 +116,33 @@ class Judge:
     def _open(self) -> None:
         name = self.folder.value.strip()
         self.engine = self.judgments = None
-        self.pools, self.question.options, self.text.value = {}, (), ""
+        self.pools, self.question.options = {}, ()
+        self.text.value = self.asked.value = self.agreement.value = ""
+        self._opened = (self.folder.value, self.name.value)
         self._say(f"opening {name}: reading, indexing, encoding what is new ...")
+        with self.progress:  # a bar of what is encoded, while it is
+            self._read(name)
+        self.progress.clear_output()
+        if self.judgments:
+            self._offer(next((q for q in self.judgments.queries if self._left(q)), None))
+
+    def _read(self, name: str) -> None:
         try:
+            if not name:
+                raise RagkitError("name a folder of Markdown, text or HTML files")
             where = formats.folder(name)
-            if where is None or formats.BUILT_IN in where.parents:
+            if where is None or (where.parent == formats.BUILT_IN and where.name in formats.built_in()):
                 raise RagkitError(f"{name} is no folder of your own; built-in collections are judged already")
             self.judgments = Judgments(where, self._split, self.name.value.strip())
             own = self._systems if where == (self._first or where) else None
             self.engine = start(str(where), self._encoder, own)
             self._fill()
             self._first = self._first or where
-        except (RagkitError, OSError) as error:
-            self.judgments = None
+        except Exception as error:  # whatever it is: who clicked sees nothing else of it
+            self.engine = self.judgments = None
             self._say(f"not opened: {error}")
             return
-        self._say(f"{len(self.engine.collection.corpus):,} documents; add a question to judge")
-        self._offer(next((q for q in self.judgments.queries if self._left(q)), None))
+        self._say(f"{len(self.engine.collection.corpus):,} documents; add a question to judge ({where})")
 
     def _fill(self) -> None:
         """Make the pools that are not there yet: each system is asked all their questions at once."""
@@ -151,9 +169,17 @@ class Judge:
         self._filling = False
         self._show(first=True)
 
+    def _current(self) -> bool:
+        """Whether what the fields name is what is open: nobody is to judge in another's name."""
+        if self.judgments is not None and self._opened == (self.folder.value, self.name.value):
+            return True
+        self._say("press Open first: this folder, under this name, is not open")
+        return False
+
     def _add(self) -> None:
-        if self.judgments is None or not self.new.value.strip():
+        if not self.new.value.strip() or not self._current():
             return
+        assert self.judgments
         try:
             query_id = self.judgments.add(self.new.value)
             self._fill()
@@ -164,22 +190,38 @@ class Judge:
         self._offer(query_id)
         self.keys.focus()
 
+    def _remove(self) -> None:
+        if not self._current() or self.question.value is None:
+            return
+        assert self.judgments
+        query_id = str(self.question.value)
+        try:
+            self.judgments.remove(query_id)
+        except (RagkitError, OSError) as error:
+            self._say(f"not removed: {error}")
+            return
+        del self.pools[query_id]
+        self._offer(None)
+
     def _key(self, change: Any) -> None:
         """Only what was added to the box is new: it is never cleared from here, so no key is lost."""
         text, before = str(change["new"]), self._typed
         self._typed = text
-        if text.startswith(before):
-            for key in text[len(before) :]:
-                if key in "012":
-                    self._grade(int(key))
-                elif key in "nNbB":
-                    self._step(1 if key in "nN" else -1)
-                elif key in "qQ":
-                    self._next_question()
-        elif before == text + before[-1] and before[-1] in "012nN":
+        for key in (new := added(before, text)):
+            if key in "012":
+                self._grade(int(key))
+            elif key in "nNbB":
+                self._step(1 if key in "nN" else -1)
+            elif key in "qQ":
+                self._next_question()
+        if not new and before == text + before[-1:] and before[-1:] in tuple("012nN"):
             self._step(-1)
+        elif text and not new and len(text) < len(before) - 1:
+            self._say("nothing graded: several keys were deleted at once; b goes back")
 
     def _grade(self, grade: int) -> None:
+        if not self._current():
+            return
         doc_id = self._document()
         if self.judgments is None or doc_id is None:
             self._say("nothing to grade: choose the next question (key q), or add one")
@@ -234,6 +276,7 @@ class Judge:
         doc_id = self._document()
         if doc_id is None:
             what = "all judged" if done == len(documents) else "the end of the list"
+            what = what if documents else "no system finds anything"
             self.text.value = ""
             self._say(f"{query_id}: {what}; {saved}; {questions} questions done. Key q: the next question.")
         else:
@@ -245,7 +288,23 @@ class Judge:
         rows = [(a, b, n, alike, f"{value:.2f}" if value == value else "not defined")
                 for a, b, n, alike, value in agreement(self.judgments.all)]  # fmt: skip
         head = ["one", "the other", "both judged", "alike", "Cohen's kappa"]
-        self.agreement.value = shown.table(rows, head, "Agreement") if rows else ""
+        told = "Agreement; where two differ, notebooks read the mean of their grades, rounded down"
+        self.agreement.value = shown.table(rows, head, told) if rows else ""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.box._repr_mimebundle_(**kwargs)
+
+
+def added(before: str, after: str) -> str:
+    """The keys that were typed between two states of the box: at its end, in it, or in place of all of it."""
+    if len(after) == 1 < len(before) - 1 and not before.startswith(after):
+        return after  # who comes by the Tab key has all of it chosen, and the next key replaces it
+    start = _alike(before, after)
+    end = _alike(before[start:][::-1], after[start:][::-1])
+    return after[start : len(after) - end]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters two texts have in common from their beginning."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

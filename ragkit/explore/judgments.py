@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from ragkit import formats
 from ragkit.types import Qrels, Queries, RagkitError, Run, ranking
 
@@ -27,7 +29,7 @@ class Judgments:
     """What was judged in a folder for a split, by person. It owns the files that it writes.
 
     Raises RagkitError for a name that is no plain file name, and for a split whose judgments were not made
-    here: they would be lost.
+    here: they would be lost. Two at once, of one machine, take turns.
     """
 
     def __init__(self, folder: Path, split: str = "test", name: str = "me") -> None:
@@ -37,10 +39,27 @@ class Judgments:
                     f"judge: {what} {word!r}: expected letters, digits, _ - . (it names a file)"
                 )
         self.folder, self.split, self.name = folder, split, name
+        of_folder = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        self._turn = FileLock(formats.cache_folder() / f"judging-{of_folder}.lock")
         self._documents = formats.read(str(folder), [], formats.raise_it).corpus.keys()
         self.queries: Queries = {}
         self.all: dict[str, Qrels] = {}  # who -> what this person judged
+        with self._turn:
+            self._open()
+
+    def _open(self) -> None:
         self._load()
+        alike = [who for who in self.all if who != self.name and who.casefold() == self.name.casefold()]
+        if alike:  # one file on some disks, where the one would replace the other
+            raise RagkitError(f"judge: {alike[0]!r} judges here already; {self.name!r} needs another name")
+        judged = {(q, d): g for q, grades in merged(self.all).items() for d, g in grades.items()}
+        other = [pair for pair, grade in self._published().items() if judged.get(pair, grade) != grade]
+        if other:
+            raise RagkitError(
+                f"{self._target}: {len(other)} grades are not those of {self.folder / 'judgments'} "
+                f"({', '.join(other[0])} is the first), and would be replaced. Mend judgments/<name>.tsv "
+                "instead and delete this file: it is made anew."
+            )
         if any(self.all.values()):
             self._publish()  # documents may have gone since
 
@@ -50,7 +69,11 @@ class Judgments:
 
     def grade(self, query_id: str, doc_id: str, grade: int) -> None:
         """Judge a document, again if need be, and save; what cannot be saved is not held either."""
-        self._load()
+        with self._turn:
+            self._load()
+            self._grade(query_id, doc_id, grade)
+
+    def _grade(self, query_id: str, doc_id: str, grade: int) -> None:
         if grade not in GRADES or query_id not in self.queries:
             raise RagkitError(f"judge: grade {grade} of {query_id!r}: expected 0, 1 or 2 of a known question")
         if re.search(r"[\t\n\r]", doc_id):
@@ -58,20 +81,31 @@ class Judgments:
         mine = self.mine | {query_id: self.mine.get(query_id, {}) | {doc_id: grade}}
         _write(self.folder / "judgments" / f"{self.name}.tsv", mine)
         self.all[self.name] = mine
-        self._publish()
+        try:
+            self._publish()
+        except OSError as error:
+            raise RagkitError(
+                f"judge: saved in judgments/{self.name}.tsv, but not yet in what notebooks read: {error}. "
+                "The next grade that can be saved brings it there."
+            ) from error
 
     def add(self, question: str) -> str:
         """A new question, saved; returns its id. One that is there already keeps its own."""
         text = " ".join(question.split())
         if not text:
             raise RagkitError("judge: the question is empty")
-        self._load()
+        with self._turn:
+            self._load()
+            return self._add(text)
+
+    def _add(self, text: str) -> str:
         for query_id, there in self.queries.items():
             if " ".join(there.split()) == text:
                 return query_id
         path = self.folder / "queries.jsonl"
         before = formats.decoded(path, formats.raise_it) if path.is_file() else ""
-        taken = formats.read_lines(path, formats.raise_it) if path.is_file() else {}  # of all splits
+        taken = set(formats.read_lines(path, formats.raise_it)) if path.is_file() else set()  # of all splits
+        taken |= {q for judged in self.all.values() for q in judged}  # the grades of one that was withdrawn
         query_id = next(q for n in itertools.count(len(taken) + 1) if (q := f"q{n}") not in taken)
         row = {"_id": query_id, "text": text, "metadata": {"split": self.split}}
         end = "\n" if before and not before.endswith("\n") else ""
@@ -79,28 +113,49 @@ class Judgments:
         self.queries[query_id] = text
         return query_id
 
+    def remove(self, query_id: str) -> None:
+        """Withdraw a question that nobody has judged. Raises RagkitError for any other."""
+        with self._turn:
+            self._load()
+            if query_id not in self.queries or any(judged.get(query_id) for judged in self.all.values()):
+                raise RagkitError(f"judge: {query_id!r} stays: expected a question that nobody has judged")
+            path = self.folder / "queries.jsonl"
+            lines = formats.decoded(path, formats.raise_it).split("\n")
+            kept = [line for line in lines if not line.strip() or json.loads(line)["_id"] != query_id]
+            _replace(path, "\n".join(kept))
+            del self.queries[query_id]
+
     def _questions(self) -> Queries:
+        """Those of this split; where a question does not say its split, those that no other one judges."""
         path = self.folder / "queries.jsonl"
         rows = formats.read_lines(path, formats.raise_it) if path.is_file() else {}
-        return {q: row.text for q, row in rows.items() if row.metadata.get("split", self.split) == self.split}
+        others = {q for p in self.folder.glob("qrels/*.tsv") if p.stem != self.split for q in _read(p)}
+        of = {q: row.metadata.get("split", "" if q in others else self.split) for q, row in rows.items()}
+        return {q: rows[q].text for q, split in of.items() if split == self.split}
+
+    @property
+    def _target(self) -> Path:
+        return self.folder / "qrels" / f"{self.split}.tsv"
+
+    def _published(self) -> dict[tuple[str, str], int]:
+        qrels = _read(self._target) if self._target.is_file() else {}
+        return {(q, d): grade for q, grades in qrels.items() for d, grade in grades.items()}
 
     def _load(self) -> None:
         """The questions, and what everybody has saved: others, and oneself in another window.
 
         Raises RagkitError where qrels hold what nobody of them judged, since they are to be replaced.
         """
-        target = self.folder / "qrels" / f"{self.split}.tsv"
-        published = _read(target) if target.is_file() else {}  # first: who saves meanwhile, saves more
+        published = self._published()  # first: who saves meanwhile, saves more
         self.queries = self._questions()
         self.all = {path.stem: _read(path) for path in sorted(self.folder.glob("judgments/*.tsv"))}
         self.all.setdefault(self.name, {})
         made_here = {(q, d) for judged in self.all.values() for q, grades in judged.items() for d in grades}
-        held = {(q, d) for q, grades in published.items() for d in grades}
-        if held - made_here:
+        if others := published.keys() - made_here:
             raise RagkitError(
-                f"{target} holds {len(held - made_here)} judgments that were not made here, and it would be "
+                f"{self._target} holds {len(others)} judgments that were not made here, and it would be "
                 f"replaced. Copy it to {self.folder / 'judgments'}/before.tsv to count them as a person's, "
-                "or name another split or folder."
+                "delete it to start anew, or name another split or folder."
             )
 
     def _publish(self) -> None:
@@ -108,7 +163,8 @@ class Judgments:
         judged = merged(self.all).items()
         kept = {q: {d: g for d, g in of_query.items() if d in self._documents} for q, of_query in judged}
         qrels = {q: of_query for q, of_query in kept.items() if of_query and q in self.queries}
-        _write(self.folder / "qrels" / f"{self.split}.tsv", qrels)
+        if not self._target.is_file() or _read(self._target) != qrels:  # else it need not be writable
+            _write(self._target, qrels)
 
 
 def pool(runs: Sequence[Run], query_id: str, depth: int) -> list[str]:
@@ -158,17 +214,9 @@ def agreement(judgments: Mapping[str, Qrels]) -> list[tuple[str, str, int, int, 
 
 def _read(path: Path) -> Qrels:
     """A file of judgments in BEIR's form; raises RagkitError with the line."""
-    lines = formats.decoded(path, formats.raise_it).split("\n")  # splitlines() cuts a file name at U+2028
     qrels: Qrels = {}
-    for number, line in enumerate(lines, start=1):
-        cells = line.split("\t")
-        if number == 1 or not line.strip():
-            continue
-        if len(cells) != 3 or not re.fullmatch(r"[+-]?\d+", cells[2]):
-            raise RagkitError(
-                f"{path}, line {number}: found {line!r:.80}; expected query_id, doc_id, integer."
-            )
-        qrels.setdefault(cells[0], {})[cells[1]] = int(cells[2])
+    for _, query_id, doc_id, grade in formats.read_judgments(path, formats.raise_it):
+        qrels.setdefault(query_id, {})[doc_id] = grade
     return qrels
 
 
@@ -184,8 +232,12 @@ def _replace(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, prefix=".", encoding="utf-8", delete=False
     ) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, mode)
-    os.replace(file.name, path)
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, mode)
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise

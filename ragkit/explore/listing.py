@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from ragkit.explore import records, shown
 from ragkit.explore.choosing import numbered, numbers_of
+from ragkit.types import RagkitError
 
 ANY = ("any", "")
 
@@ -68,7 +69,12 @@ class Runs:
     def _compare(self) -> None:
         made = list(self.runs.value)
         head = ["run", "system", "measure", "value", "difference", "95 % interval", "p (Holm)", "verdict"]
-        self.table.value = shown.table(records.compared(made), head, "Compared") if made else ""
+        try:
+            self.table.value = shown.table(records.compared(made), head, "Compared") if made else ""
+        except (RagkitError, OSError) as error:  # its folder was removed meanwhile
+            self.table.value = self.links.value = ""
+            self.status.value = shown.note(f"{error}; look again")
+            return
         self.links.value = shown.links(
             [(str(one), records.address(own), own) for one in made if (own := one.executed)]
         )

@@ -56,13 +56,14 @@ class Made:
 def found(folders: Sequence[Path] = FOLDERS) -> list[Made]:
     """Every whole record that holds results below `folders`: by notebook, the newest first."""
     made = []
-    for path in (p for folder in folders for p in Path(folder).rglob("run.json")):
-        if path.parent.name.startswith(".") or not (path.parent / "results.parquet").is_file():
+    walks = (walk for folder in folders for walk in os.walk(folder))
+    for path in (Path(where) for where, _, files in walks if {"run.json", "results.parquet"} <= set(files)):
+        if path.name.startswith("."):
             continue
         try:
-            made.append(Made(path.parent, json.loads(path.read_text(encoding="utf-8"))))
-        except ValueError:
-            continue  # a sweep is at work, or was killed: the next look shows it whole
+            made.append(Made(path, json.loads((path / "run.json").read_text(encoding="utf-8"))))
+        except (ValueError, OSError):
+            continue  # a sweep is at work, or was killed, or somebody clears up: the next look shows it whole
     newest_first = sorted(made, key=lambda one: str(one.run["started"]), reverse=True)
     return sorted(newest_first, key=lambda one: one.notebook)
 
@@ -71,15 +72,16 @@ def chosen(made: Sequence[Made], notebook: str, collection: str, parameters: str
     """Those of a notebook, of a collection and with these words among their parameters; "" is any."""
     words = parameters.replace(",", " ").split()
 
-    def said(one: Made) -> str:
-        return " ".join(f"{name}={value}" for name, value in one.run["parameters"].items())
+    def said(one: Made, word: str) -> bool:
+        told = [f"{name}={value}" for name, value in one.run["parameters"].items()]
+        return word in told or ("=" not in word and any(word in one for one in told))
 
     return [
         one
         for one in made
         if notebook in ("", one.notebook)
         and collection in ("", one.collection)
-        and all(word in said(one) for word in words)
+        and all(said(one, word) for word in words)
     ]
 
 
@@ -110,11 +112,18 @@ def per_query(made: Sequence[Made]) -> pd.DataFrame:
         raise RagkitError(f"wins: runs of one collection and split can be compared; found {told}")
     tables = []
     for one in made:
+        if not (one.folder / "per_query.parquet").is_file():
+            raise RagkitError(f"wins: {one.folder} is no more; look again")
         table = pd.read_parquet(one.folder / "per_query.parquet")
         if len(made) > 1:
             table["system"] = [f"{one}: {system}" for system in table["system"]]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def differ(made: Sequence[Made]) -> bool:
+    """Whether documents, questions or judgments changed between these runs of one collection."""
+    return len({one.run.get("parts", {}).get("collection") for one in made}) > 1
 
 
 def differences(values: pd.DataFrame, system: str, baseline: str, measure: str) -> dict[str, float]:

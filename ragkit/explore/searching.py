@@ -38,11 +38,13 @@ class Search:
         self._encoder, self._systems = encoder, systems
         self._first = collection.name if isinstance(collection, Collection) else collection
         self.engine: Engine | None = None
+        self._opened = ""  # the collection, as its name stood when it was opened
         self.found: dict[str, dict[str, float]] = {}
         self._filling = False
         self._make()
         if isinstance(collection, Collection):
             self.collection.value, self.collection.disabled, self.open.disabled = collection.name, True, True
+            self._opened = collection.name
             self._use(Engine(collection, model(encoder) if encoder else None, systems))
         else:
             self.collection.value = collection
@@ -68,7 +70,7 @@ class Search:
         )
         self.k = widgets.BoundedIntText(value=10, min=1, max=DEPTH, description="Results",
                                         tooltip="documents in a list", layout={"width": "11em"})  # fmt: skip
-        self.status = widgets.HTML()
+        self.status, self.progress = widgets.HTML(), widgets.Output()
         self.lists = [widgets.HTML(layout={"width": "50%", "padding": "0 .6em 0 0"}) for _ in range(2)]
         self.why = widgets.Select(description="Why", rows=6, layout=WIDE | {"min_width": "0"},
                                   tooltip="choose a document: why it was found, and its text")  # fmt: skip
@@ -76,7 +78,8 @@ class Search:
         self.reasons = widgets.HTML()
         self.box = widgets.VBox([
             widgets.HBox([self.collection, self.open]), self.samples, widgets.HBox([self.question, self.go]),
-            widgets.HBox([self.left, self.right, self.k]), self.status, widgets.HBox(self.lists),
+            widgets.HBox([self.left, self.right, self.k]), self.status, self.progress,
+            widgets.HBox(self.lists),
             widgets.HBox([self.why, self.number]), self.reasons,
         ])  # fmt: skip
         self.open.on_click(lambda _: self._open())
@@ -89,10 +92,14 @@ class Search:
     def _open(self) -> None:
         name = self.collection.value
         self.status.value = shown.note(f"opening {name}: reading, indexing, encoding what is new ...")
-        try:
-            self._use(start(name, self._encoder, self._systems if name == self._first else None))
-        except RagkitError as error:
-            self.status.value = shown.note(f"not opened: {error}")
+        with self.progress:  # a bar of what is encoded, while it is
+            try:
+                engine = start(name, self._encoder, self._systems if name == self._first else None)
+                self._opened = name
+                self._use(engine)
+            except Exception as error:  # whatever it is: who clicked sees nothing else of it
+                self.status.value = shown.note(f"not opened: {error}")
+        self.progress.clear_output()
 
     def _use(self, engine: Engine) -> None:
         self.engine, names = engine, list(engine.systems)
@@ -122,14 +129,18 @@ class Search:
         if self._filling:
             return
         question = self.question.value
-        if self.engine is None or not question.strip():
+        name = " ".join(self._opened.split()) or "no collection"
+        if self.engine is None or not question.strip() or self.collection.value != self._opened:
             self._clear()
+            other = "press Open first" if self.collection.value != self._opened else "ask something"
+            self.status.value = shown.note(f"{name} is open; {other}")
             return
         begin = time.perf_counter()
         names = [name for name in (self.left.value, self.right.value) if name not in (None, NONE)]
         try:
             found = {name: self.engine.search(question, name, self.k.value) for name in names}
         except RagkitError as error:
+            self._clear()
             self.status.value = shown.note(str(error))
             return
         self.found, collection = found, self.engine.collection
@@ -149,7 +160,7 @@ class Search:
             f"; {len(set.intersection(*map(set, found.values())))} in both lists" if len(both) == 2 else ""
         )
         self.status.value = shown.note(
-            f"{len(documents)} documents in {time.perf_counter() - begin:.2f} s{shared}"
+            f"{name}: {len(documents)} documents in {time.perf_counter() - begin:.2f} s{shared}"
         )
 
     def _explain(self) -> None:

@@ -37,10 +37,11 @@ def heading(text: str) -> str:
 
 
 def title(collection: Collection, doc_id: str) -> str:
-    """One line: the document's title and date, as text (for lists, which take no HTML)."""
-    name = " ".join(collection.titles.get(doc_id, doc_id).split())
+    """One line: the document's title, date and id, as text (for lists, which take no HTML)."""
+    name = " ".join(collection.titles.get(doc_id, "").split())[:90]
     date = str(collection.documents.get(doc_id, {}).get("date") or "")
-    return f"{name[:90]} ({date})" if date else name[:90]
+    known = f"{name} ({date})" if date and name else name
+    return f"{known} · {doc_id}" if known and known != doc_id else doc_id
 
 
 def results(
@@ -91,7 +92,9 @@ def nearest(sentence: tuple[str, float] | None) -> str:
 def document(collection: Collection, doc_id: str, question: str) -> str:
     """A whole document as plain text, the words of the question marked."""
     return (
-        f'<div tabindex="0" role="region" aria-label="{escaped(f"text of {title(collection, doc_id)}")}" '
+        # with the second attribute no key that is pressed in the text is one of JupyterLab's shortcuts
+        '<div tabindex="0" data-lm-suppress-shortcuts="true" role="region" '
+        f'aria-label="{escaped(f"text of {title(collection, doc_id)}")}" '
         'style="max-height:22em;overflow:auto;border:1px solid #bbb;padding:.5em 1em">'
         f"<b>{escaped(title(collection, doc_id))}</b>"
         '<div style="white-space:pre-wrap;line-height:1.4">'

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from ragkit.explore import records, shown
 from ragkit.explore.choosing import number_of, numbered, numbers_of, offered
+from ragkit.significance import ROUNDING
 from ragkit.types import Collection, RagkitError
 
 SHOWN = 10  # documents of each ranking
@@ -18,19 +19,19 @@ SHOWN = 10  # documents of each ranking
 class Wins:
     """Wins and losses of recorded runs: folders of records, of one collection; none: choose among all.
 
-    The list is sorted by difference; choosing a question (click, or arrow keys) opens it.
+    The list is sorted by difference; choosing a question (click, or arrow keys) opens it, and choosing one
+    of its documents shows that.
     """
 
     def __init__(self, folders: Sequence[str | Path] = ()) -> None:
-        made = records.found([Path(folder) for folder in folders] or records.FOLDERS)
+        self._folders = [Path(folder) for folder in folders] or list(records.FOLDERS)
         self.made: list[records.Made] = []
         self.collection: Collection | None = None
         self.gained: dict[str, float] = {}
         self._reading = False  # while the lists are filled, nothing is compared
         self._collections: dict[tuple[str, str], Collection] = {}
         self._make()
-        self.runs.options = numbered([(str(one), one) for one in made])
-        self.status.value = shown.note("" if made else "no record found; make one: python -m ragkit sweep")
+        made = self.look()
         if made:
             default = next((one for one in made if not one.parameters), made[0])
             self.runs.value = tuple(made) if folders else (default,)
@@ -42,31 +43,60 @@ class Wins:
         self.system = widgets.Dropdown(description="System", tooltip="whose wins and losses", layout=wide)
         self.baseline = widgets.Dropdown(description="against", tooltip="the other system", layout=wide)
         self.measure = widgets.Dropdown(description="Measure", tooltip="the measure of a question")
+        self.again = widgets.Button(description="Look again", tooltip="read the folders of records again",
+                                    layout={"width": "auto", "flex": "0 0 auto"})  # fmt: skip
+        self.documents = widgets.Dropdown(
+            description="Document", tooltip="show one of its documents", layout=wide
+        )
         self.plot, self.status, self.opened = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.text = widgets.HTML()
         self.questions = widgets.Select(description="Questions", rows=10, layout=wide,
                                         tooltip="sorted by difference; choose one to open it")  # fmt: skip
         self.number, self.numbers = number_of(self.questions), numbers_of(self.runs)
         self.box = widgets.VBox([
-            widgets.HBox([self.runs, self.numbers]),
+            widgets.HBox([self.runs, self.numbers, self.again]),
             widgets.HBox([self.system, self.baseline, self.measure]), self.status, self.plot,
-            widgets.HBox([self.questions, self.number]), self.opened,
+            widgets.HBox([self.questions, self.number]), self.opened, self.documents, self.text,
         ])  # fmt: skip
         self.runs.observe(lambda _: self._read(), "value")
         for control in (self.system, self.baseline, self.measure):
             control.observe(lambda _: self._compare(), "value")
         self.questions.observe(lambda _: self._open(), "value")
+        self.documents.observe(lambda _: self._text(), "value")
+        self.again.on_click(lambda _: self.look())
+
+    def look(self) -> list[records.Made]:
+        """Read the folders again; what there is."""
+        made = records.found(self._folders)
+        self.runs.options = numbered([(str(one), one) for one in made])
+        self._clear()
+        told = (
+            f"{len(made)} runs; choose one" if made else "no record found; make one: python -m ragkit sweep"
+        )
+        self.status.value = shown.note(told)
+        return made
+
+    def _clear(self) -> None:
+        self.made, self.gained = [], {}
+        self._reading = True
+        self.questions.options = self.documents.options = ()
+        self._reading = False
+        self.plot.value = self.opened.value = self.text.value = ""
 
     def _read(self) -> None:
-        self.made, self._lacking = list(self.runs.value), ""
-        if not self.made:
+        chosen, self._lacking = list(self.runs.value), ""
+        if not chosen:
             return
         try:
-            self._values = records.per_query(self.made)
-            self.collection = self._asked()
-        except RagkitError as error:
-            self.questions.options, self.plot.value, self.opened.value = (), "", ""
+            self._values = records.per_query(chosen)
+            self.collection = self._asked(chosen[0])
+        except (RagkitError, OSError) as error:  # of two collections, or a folder that was removed meanwhile
+            self._clear()
             self.status.value = shown.note(str(error))
             return
+        self.made = chosen
+        if records.differ(chosen):
+            self._lacking += "; documents or judgments changed between these runs: make them anew"
         outcome = self.made[0].run["outcome"]
         systems = list(dict.fromkeys(self._values["system"]))
         named = (outcome["baseline"], f"{self.made[0]}: {outcome['baseline']}")
@@ -80,13 +110,13 @@ class Wins:
         self._reading = False
         self._compare()
 
-    def _asked(self) -> Collection | None:
+    def _asked(self, made: records.Made) -> Collection | None:
         """The collection of the runs, kept; None where it is no more to be had: then ids are shown."""
-        outcome = self.made[0].run["outcome"]
+        outcome = made.run["outcome"]
         name = (str(outcome["collection"]), str(outcome["split"]))
         if name not in self._collections:
             try:
-                self._collections[name] = records.asked(self.made[0])
+                self._collections[name] = records.asked(made)
             except RagkitError as error:
                 self._lacking = f"; only ids are shown: {error}"
                 return None
@@ -97,7 +127,7 @@ class Wins:
             return
         names = (self.system.value, self.baseline.value)
         self.gained = records.differences(self._values, *names, self.measure.value)
-        wins, losses = (sum(sign * d > 0 for d in self.gained.values()) for sign in (1, -1))
+        wins, losses = (sum(sign * d > ROUNDING for d in self.gained.values()) for sign in (1, -1))
         mean = sum(self.gained.values()) / max(1, len(self.gained))
         self.status.value = shown.note(
             f"{len(self.gained)} questions: {wins} won, {losses} lost, "
@@ -111,8 +141,8 @@ class Wins:
             (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q) for q, d in self.gained.items()
         ]
         self.questions.options = offered("question", lines)
-        self.questions.value, self._reading = "", False
-        self.opened.value = ""
+        self.questions.value, self.documents.options, self._reading = "", (), False
+        self.opened.value = self.text.value = ""
 
     def _open(self) -> None:
         query_id = self.questions.value
@@ -143,6 +173,22 @@ class Wins:
             + shown.table(
                 places, ["grade", "document", *(f"rank in {n}" for n in names if rows)], "Judged documents"
             )
+        )
+
+        listed = dict.fromkeys([*(d for r in ranked for d in r[:SHOWN]), *judged])
+        self._reading = True
+        self.documents.options = offered("document", [(line(d), d) for d in listed if held]) if held else ()
+        self._reading = False
+        self.text.value = ""
+
+    def _text(self) -> None:
+        doc_id, held = self.documents.value, self.collection
+        if not doc_id or held is None or self._reading:
+            return
+        question = held.queries.get(str(self.questions.value), "")
+        there = doc_id in held.corpus
+        self.text.value = (
+            shown.document(held, doc_id, question) if there else shown.note(f"{doc_id} is no more")
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
