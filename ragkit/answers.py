@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 PRIMARY = "containment"
 IN_CONTEXT = "answer in context"
 _CITATION = re.compile(
-    r"\s*\[([^\[\]\s]+(?:[,;] ?[^\[\]\s]+)*)\](?!\()"
+    r"\s*\[([^\[\]\s,;]+(?:[,;] ?[^\[\]\s,;]+)*)\](?!\()"
 )  # [doc_id] or [a, b]; no Markdown link
+_WHOLE = r"(?<!\w)(?<!\d[.,]){}(?!\w)(?![.,]\d)"
 _DASH = re.compile("[\u2010-\u2015\u2212]")
 _DECLINED = re.compile(r"i (?:don['\u2019]t|do not) know\s*(?:[.!].*)?", re.IGNORECASE | re.DOTALL)
 
@@ -40,11 +41,12 @@ def accepted(query_ids: Queries, collection: Collection) -> dict[str, tuple[list
 def containment(text: str, accepted: Sequence[str], all_of: bool = False) -> float:
     """1.0 when an accepted answer stands in the text; with `all_of`, when every one does.
 
-    As whole words; upper and lower case, white space, kinds of dashes and Markdown's asterisks aside.
+    As whole words and whole numbers (no "6.1" in "6.1.1"); upper and lower case, white space, kinds of
+    dashes and Markdown's asterisks aside.
     """
     plain = _plain(text)
     wanted = [_plain(answer) for answer in accepted]
-    found = (bool(a) and re.search(rf"(?<!\w){re.escape(a)}(?!\w)", plain) is not None for a in wanted)
+    found = (bool(a) and re.search(_WHOLE.format(re.escape(a)), plain) is not None for a in wanted)
     return float(bool(wanted) and (all(found) if all_of else any(found)))
 
 

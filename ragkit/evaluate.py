@@ -366,7 +366,7 @@ def _results(
     info = {query_id: collection.query_info.get(query_id, {}) for query_id in questions}
     clusters = pd.Series({q: str(known.get("variant_of") or q) for q, known in info.items()})
     types = {q: str(known["type"]) for q, known in info.items() if known.get("type")}
-    members = {kind: [q for q in types if types[q] == kind] for kind in sorted(set(types.values()))}
+    members = {kind: [q for q in types if types[q] == kind] for kind in sorted(set(types.values()) - {"all"})}
     wide = per_query.pivot(index="query_id", columns=["system", "measure"], values="value").loc[questions]
     systems, measures = per_query["system"].unique(), per_query["measure"].unique()
     differences = {name: wide[name] - wide[baseline] for name in systems if name != baseline}
@@ -375,7 +375,7 @@ def _results(
     for name, kind, measure in itertools.product(systems, ["all", *members], measures):
         if kind != "all" and measure not in (primary, *BY_TYPE):
             continue
-        values = wide[name, measure].loc[members.get(kind, questions)].dropna()
+        values = wide[name, measure].loc[questions if kind == "all" else members[kind]].dropna()
         if values.empty:
             continue
         row = {"system": name, "type": kind, "measure": measure, "n": len(values), "value": values.mean()}

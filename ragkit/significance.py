@@ -98,15 +98,18 @@ def verdict(
     """The word that the numbers allow: "better", "worse", "equivalent", "not shown" or "no verdict: ...".
 
     difference: of the primary measure, system less baseline; judged_difference: the same on judged
-    documents alone. When that has the other sign, the unjudged documents decide who wins, and nobody
-    has looked at them: no verdict.
+    documents alone. When that has the other sign, or is not within the bounds of "equivalent" where the
+    interval is, the unjudged documents decide, and nobody has looked at them: no verdict.
     """
+    unsure = f"no verdict: {judged_difference:+.3f} on judged documents alone"
     if p_holm < ALPHA:
         if judged_difference * np.sign(difference) < -ROUNDING:
-            return f"no verdict: {judged_difference:+.3f} on judged documents alone"
+            return unsure
         return "better" if difference > 0 else "worse"
     low, high = interval_90
-    return "equivalent" if low >= -EQUIVALENT and high <= EQUIVALENT else "not shown"
+    if low >= -EQUIVALENT and high <= EQUIVALENT:
+        return "equivalent" if abs(judged_difference) <= EQUIVALENT else unsure
+    return "not shown"
 
 
 def _cluster_sums(differences: ArrayLike, clusters: ArrayLike | None) -> tuple[Floats, Floats]:

@@ -50,6 +50,10 @@ def values(given: Answers, collection: Collection = LEAVE) -> dict[tuple[str, st
         ("exactly **25** days", ["25 days"], 1),  # Markdown
         ("125 days", ["25 days"], 0),  # not as whole words
         ("25 daystars", ["25 days"], 0),
+        ("version 6.1.1", ["6.1"], 0),  # nor as whole numbers
+        ("2.6 % of it", ["6 %"], 0),
+        ("\u20ac150,000", ["\u20ac150"], 0),
+        ("version 6.1. It, too, was 6.1, once", ["6.1"], 1),  # a full stop and a comma are none of it
         ("It costs \u20ac5,000.", ["\u20ac5,000"], 1),  # an answer may begin and end with a sign
         ("no figure", ["25 days", "figure"], 1),  # any of them
         ("25 days", [], 0),
@@ -110,6 +114,8 @@ def test_citations_are_brackets_without_spaces_and_count_once() -> None:
     assert cited(answer) == ["hr-1", "hr-3", "hr-9"]  # hr-9 does not exist: it is cited all the same
     assert uncited(answer) == "Leave is 25 days, asked for in Beehive, see [the list](https://x.y)."
     assert cited("[two words] and []") == []
+    table = "[" + ",".join(map(str, range(500))) + "\n]"  # a bracket that never closes as a citation does
+    assert uncited(table) == table  # tried in every way to cut it, it would not end
 
 
 def test_citation_precision_is_the_share_of_cited_documents_that_are_relevant() -> None:

@@ -450,6 +450,14 @@ def test_types_have_an_interval_from_30_questions_on_and_never_a_p() -> None:
     assert lookup.verdict == table.verdict == ""
 
 
+def test_a_type_that_is_called_all_does_not_stand_for_all() -> None:
+    results = compare(
+        {"base": at_rank(2), "ours": at_rank(1)}, many(40, type=lambda i: "all" if i < 9 else "rest"), "base"
+    ).results
+    assert row(results, "ours").n == 40
+    assert set(results["type"]) == {"all", "rest"}
+
+
 def test_thirty_rewordings_of_six_questions_are_too_few_for_an_interval() -> None:
     collection = many(30, type=lambda i: "lookup", variant_of=lambda i: f"q{i % 6:02}")
     results = compare({"base": at_rank(2), "ours": at_rank(1)}, collection, "base").results

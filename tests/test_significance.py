@@ -197,6 +197,8 @@ def test_smallest_difference_of_clusters_by_hand() -> None:
         (-0.05, 0.001, (-0.08, -0.02), -0.01, "worse"),
         (0.05, 0.05, (0.01, 0.09), 0.05, "not shown"),
         (0.001, 0.8, (-0.02, 0.02), 0.0, "equivalent"),
+        (0.001, 0.8, (-0.01, 0.012), -0.02, "equivalent"),
+        (0.001, 0.8, (-0.01, 0.012), -0.06, "no verdict: -0.060 on judged documents alone"),
         (0.001, 0.8, (-0.02, 0.021), 0.0, "not shown"),
         (0.001, 0.8, (-0.021, 0.02), 0.0, "not shown"),
         (0.01, 0.01, (0.005, 0.015), 0.01, "better"),  # shown, and small: the difference stands beside it
