@@ -183,8 +183,7 @@ def first_round(collection: Collection) -> Collection:
             f"needs a second round of judgments of {collection.name}: expected its pairs in {path}, in the "
             "form of qrels"
         )
-    lines = formats.decoded(path, formats.raise_it).split("\n")
-    later = {(q, doc_id) for q, doc_id, *_ in (line.split("\t") for line in lines[1:] if line)}
+    later = {(q, doc_id) for _, q, doc_id, _ in formats.read_judgments(path, formats.raise_it)}
     qrels = {
         q: {doc_id: grade for doc_id, grade in judged.items() if (q, doc_id) not in later}
         for q, judged in collection.qrels.items()
@@ -199,10 +198,20 @@ def first_round(collection: Collection) -> Collection:
 def load_tuning(name: str, reported: str, max_queries: int = 0, seed: int = 0) -> Collection | None:
     """The questions to tune on: those of dev, else of train; never those of the split that is reported.
 
-    None where a collection has no such split: nothing is tuned then.
+    None where a collection has no such split: nothing is tuned then. Raises RagkitError where a question is
+    judged in both.
     """
     available = [split for split in ("dev", "train") if split in splits(name) and split != reported]
-    return load(name, available[0], max_queries, seed) if available else None
+    if not available:
+        return None
+    tuned, path = load(name, available[0], max_queries, seed), formats.beside(name) / f"qrels/{reported}.tsv"
+    told = formats.read_judgments(path, formats.raise_it) if path.is_file() else []
+    if shared := sorted({q for _, q, _, _ in told} & tuned.queries.keys()):
+        raise RagkitError(
+            f"{path} judges {len(shared)} questions that {available[0]}.tsv judges, too ({shared[0]!r} "
+            "is the first): expected questions of one split each, or what is tuned has seen what is reported"
+        )
+    return tuned
 
 
 def fingerprint(name: str) -> str:
@@ -228,7 +237,7 @@ def fingerprint(name: str) -> str:
         if path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             label = "corpus.jsonl" if path == corpus else path.relative_to(where).as_posix()
-            whole.update(f"{label}\0{digest}\n".encode())
+            whole.update(f"{label}\0{digest}\n".encode(errors="surrogateescape"))
     return whole.hexdigest()
 
 

@@ -167,7 +167,14 @@ def _read_documents(where: Path, fail: Fail) -> Content:
             outside_code = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.M | re.S)
             heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", outside_code, re.M)
             title = heading[1] if heading else ""
+            if heading and text.lstrip().startswith(heading[0]):  # a title is found without its marks
+                text = title + text.lstrip().removeprefix(heading[0])
         doc_id = str(info.pop("id", None) or path.relative_to(_document_root(where)).as_posix())
+        try:
+            doc_id.encode()
+        except UnicodeEncodeError:
+            fail(f"{str(path)!a}: the name is not UTF-8; expected UTF-8. Rename the file.")
+            continue
         if doc_id in files:
             fail(f"{path}: has the id {doc_id!r}, as {files[doc_id]} has; expected a unique id. Change one.")
         files[doc_id] = path
@@ -194,7 +201,7 @@ def _front_matter(path: Path, text: str, fail: Fail) -> tuple[dict[str, Any], st
         return {}, text
     try:
         info = yaml.load(found[1] or "", yaml.CSafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that no calendar has is a ValueError
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 2 if mark else 1  # counted from 0, after the first ---
         what = getattr(error, "problem", None) or error
@@ -298,25 +305,14 @@ def _judgments(path: Path, content: Content, queries: dict[str, Line], fail: Fai
 
     A judgment of a document that is not there is left out, and is a mistake unless the documents differ.
     """
-    lines = decoded(path, fail).split("\n")
-    if lines[0] != HEADER:
-        trec = " That is TREC form: python -m ragkit trec judgments." if len(lines[0].split()) == 4 else ""
-        fail(f"{path}, line 1: found the header {lines[0]!r:.80}; expected {HEADER!r}.{trec}")
     qrels: Qrels = {}
     no_document, no_query, moved = [], [], []
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        cells = line.split("\t")
-        if len(cells) != 3 or not re.fullmatch(r"[+-]?\d+", cells[2].strip()):
-            fail(f"{path}, line {number}: found {line!r:.80}; expected query_id, doc_id, integer, with tabs.")
-            continue
-        query_id, doc_id, grade = cells
+    for number, query_id, doc_id, grade in read_judgments(path, fail):
         grades = qrels.setdefault(query_id, {})
         if doc_id in grades:
             fail(f"{path}, line {number}: judges {doc_id!r} for {query_id!r} a second time; expected once.")
         if doc_id in content.corpus:
-            grades[doc_id] = int(grade)
+            grades[doc_id] = grade
         else:
             no_document.append((number, doc_id))
         if query_id not in queries:
@@ -326,10 +322,29 @@ def _judgments(path: Path, content: Content, queries: dict[str, Line], fail: Fai
     if content.differs:
         content.gone |= {doc_id for _, doc_id in no_document}
     else:
-        fail_once(path, no_document, "judges document {!r}, which the corpus does not have", fail)
+        gone = "judges document {!r}, which the corpus does not have"
+        if (path.parent.parent / "judgments").is_dir():
+            gone += " (opened under Judge in 00_start_here, the folder leaves it out by itself)"
+        fail_once(path, no_document, gone, fail)
     fail_once(path, no_query, "judges query {!r}, which queries.jsonl does not have", fail)
     fail_once(path, moved, "judges query {!r}, which is of another split in queries.jsonl", fail)
     return qrels
+
+
+def read_judgments(path: Path, fail: Fail) -> list[tuple[int, str, str, int]]:
+    """(line, query_id, doc_id, grade) of a file of judgments in BEIR's form, under its header."""
+    lines = decoded(path, fail).split("\n")  # splitlines() cuts a file name at U+2028
+    if lines[0] != HEADER:
+        trec = " That is TREC form: python -m ragkit trec judgments." if len(lines[0].split()) == 4 else ""
+        fail(f"{path}, line 1: found the header {lines[0]!r:.80}; expected {HEADER!r}.{trec}")
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split("\t")
+        if len(cells) == 3 and re.fullmatch(r"[+-]?\d+", cells[2].strip()):
+            rows.append((number, cells[0], cells[1], int(cells[2])))
+        elif line.strip():
+            fail(f"{path}, line {number}: found {line!r:.80}; expected query_id, doc_id, integer, with tabs.")
+    return rows
 
 
 def fail_once(path: Path, cases: list[tuple[int, str]], what: str, fail: Fail) -> None:

@@ -35,18 +35,19 @@ def describe(collection: Collection) -> Markdown:
     from IPython.display import Markdown
 
     words = sum(len(text.split()) for text in collection.corpus.values())
-    types = Counter(str(info["type"]) for info in collection.query_info.values() if info.get("type"))
+    types = Counter(_plain(str(info["type"])) for info in collection.query_info.values() if info.get("type"))
     grades = [g for judged in collection.qrels.values() for g in judged.values()]
+    name = _plain(Path(collection.name).name)
     lines = [
-        f"**{Path(collection.name).name}**, split {collection.split}: {len(collection.corpus):,} documents, "
-        f"{words:,} words; {len(collection.queries):,} questions, {len(collection.answerable):,} of them "
-        f"with an answer in the documents; {len(grades):,} judgments, "
-        f"{sum(g > 0 for g in grades):,} of them positive.",
+        f"**{name}**, split {collection.split}: {len(collection.corpus):,} documents, {words:,} words; "
+        f"{len(collection.queries):,} questions, {len(collection.answerable):,} of them with an answer in "
+        f"the documents; {len(grades):,} judgments, {sum(g > 0 for g in grades):,} of them positive.",
         ", ".join(f"{n} {name}" for name, n in types.most_common()),
     ]
     for query_id, text in list(collection.answerable.items())[:1]:
         lines.append(
-            f"> {_plain(text)}  \n> (`{query_id}`, {collection.query_info.get(query_id, {}).get('type', '')})"
+            f"> {_plain(text)}  \n> (`{query_id.replace('`', '')}`, "
+            f"{_plain(str(collection.query_info.get(query_id, {}).get('type', '')))})"
         )
     return Markdown("\n\n".join(line for line in lines if line))  # type: ignore[no-untyped-call]
 

@@ -141,6 +141,15 @@ def test_the_tuning_split_is_dev_then_train_and_never_test(beir: Path) -> None:
     assert tuned_on(str(beir)) is None
 
 
+def test_no_question_is_tuned_on_and_reported(beir: Path) -> None:
+    write_qrels(beir / "qrels" / "dev.tsv", [("q4", "d1", 1)])
+    append(beir / "qrels" / "test.tsv", "q4\td1\t1")
+    rows = [row | {"metadata": {}} for row in QUERIES]  # nothing else says whose question it is
+    write_jsonl(beir / "queries.jsonl", rows)
+    with pytest.raises(RagkitError, match=r"1 questions that dev\.tsv judges, too \('q4' is"):
+        tuned_on(str(beir))
+
+
 def test_a_sample_is_drawn_by_its_seed_whatever_the_order_of_the_file(beir: Path) -> None:
     full = data.load("larkfield", "test")
     sample = data.load("larkfield", "test", max_queries=20, seed=1)
@@ -274,7 +283,7 @@ def test_documents_are_read_with_path_as_id_and_their_titles(documents: Path) ->
     collection = data.load(str(documents))
     assert collection.corpus == {
         "deep/er/page.HTML": "Opening hours\nHours\nOpen from nine to five.\nMonday\nTuesday\nMay 10",
-        "deep/first.md": "# Leave\n\nDays.",
+        "deep/first.md": "Leave\n\nDays.",  # a passage is looked for by its title, without the mark
         "deep/heading.md": "Real heading\n```\n# code\n```\nIntro.\n\n## Real heading ##\n\nMore.",
         "f1": "Front\nBody.",
         "plain.txt": "Just text.\n# no heading",
@@ -301,6 +310,21 @@ def test_broken_front_matter_is_named_by_line(documents: Path) -> None:
     (documents / "bad.md").write_text("---\nid: b\ntitle: a: b\n---\nText.\n")
     with pytest.raises(RagkitError, match=r"bad\.md, line 3: the front matter is not YAML"):
         data.load(str(documents))
+
+
+def test_a_date_that_no_calendar_has_is_named(documents: Path) -> None:
+    (documents / "bad.md").write_text("---\ndate: 2024-02-30\n---\nText.\n")
+    with pytest.raises(RagkitError, match=r"bad\.md, line 1: the front matter is not YAML \(day is out of"):
+        data.load(str(documents))
+
+
+def test_a_file_name_that_is_not_utf8_is_named(documents: Path) -> None:
+    path = os.fsencode(documents) + b"/gr\xfc\xdfe.md"
+    with open(path, "w") as file:
+        file.write("# Hello\n")
+    with pytest.raises(RagkitError, match=r"gr\\udcfc\\udcdfe\.md': the name is not UTF-8.*Rename"):
+        data.load(str(documents))
+    assert len(data.fingerprint(str(documents))) == 64
 
 
 def test_two_documents_with_one_id_are_named(documents: Path) -> None:

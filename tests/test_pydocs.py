@@ -288,6 +288,20 @@ def test_the_judgments_are_of_its_questions_and_documents_and_the_card_counts_th
     assert {grade for _, grade in counts} == {0, 1, 2}
 
 
+def test_the_second_round_is_part_of_the_judgments_and_the_card_counts_it() -> None:
+    later = formats.read_judgments(HERE / "second_round.tsv", formats.raise_it)
+    judged = {
+        (q, d): grade
+        for split in ("dev", "test")
+        for _, q, d, grade in formats.read_judgments(HERE / "qrels" / f"{split}.tsv", formats.raise_it)
+    }
+    assert all(judged[q, d] == grade for _, q, d, grade in later)
+    grades, first = Counter(grade for *_, grade in later), len(judged) - len(later)
+    card = (HERE / "README.md").read_text("utf-8")
+    assert f"added {grades[2]} grades of 2 and {grades[1]} of 1, in {len(later):,} pairs" in card
+    assert f"had expected: {first:,} pairs. Second:" in card
+
+
 def test_nothing_of_ours_repeats_a_document(collection: Collection) -> None:
     written = {row["query_id"]: runs("\n".join(map(str, row.values()))) for row in rows("recordings.jsonl")}
     asked = {question["_id"]: runs(question["text"]) for question in rows("queries.jsonl")}

@@ -44,6 +44,8 @@ def test_describe_counts_documents_and_questions() -> None:
     assert "2 documents, 6 words; 41 questions, 40 of them with an answer" in text
     assert "35 often, 5 rare" in text
     assert "> question 0" in text
+    wild = replace(COLLECTION, name="<b>x</b>", query_info={"q00": {"type": "<img src=x onerror=y>"}})
+    assert "<" not in report.describe(wild).data
 
 
 def test_source_is_the_code_without_its_docstring() -> None:
