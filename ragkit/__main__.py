@@ -9,11 +9,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ragkit import plan, record, sweep
-from ragkit.types import Queries, RagkitError, Run, System
+from ragkit.types import Queries, RagkitError, Run, System, Unavailable
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = plan.CHECKOUT) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = plan.CHECKOUT) -> 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         given = sys.argv[1:] if arguments is None else arguments
@@ -250,14 +250,27 @@ def _check(options: argparse.Namespace, root: Path) -> int:
 
 
 def _export(options: argparse.Namespace, root: Path) -> int:
+    import pandas as pd
+
     from ragkit import data, trec
 
     made = record.read(Path(options.record)).run["outcome"]
+    measured = pd.read_parquet(Path(options.record) / "per_query.parquet")["query_id"]
     collection = data.load(made["collection"], made["split"])
+    qrels = collection.qrels
+    with suppress(Unavailable):
+        qrels = qrels | data.variants(collection).qrels
+    # of the questions that were measured: a program that averages over all would count the others 0
+    asked = {q: qrels.get(q, {}) for q in dict.fromkeys(measured)}
+    judged = {q: grades for q, grades in asked.items() if max(grades.values(), default=0) > 0}
+    if not judged:
+        raise RagkitError(
+            f"{options.record}: of its {len(asked)} questions ({next(iter(asked), 'none')!r} is the first) "
+            f"{made['collection']} has no judgments: expected a run whose questions the collection has"
+        )
     judgments = Path(options.out) / f"{Path(made['collection']).name}-{made['split']}.qrels"
     written = trec.export(options.record, options.out)
-    # of the questions that are measured: a program that averages over all would count the others 0
-    trec.write_qrels({query_id: collection.qrels[query_id] for query_id in collection.answerable}, judgments)
+    trec.write_qrels(judged, judgments)
     print("\n".join(map(str, [*written, judgments])))
     return 0
 

@@ -21,6 +21,8 @@ from ragkit.types import RagkitError
 # These start, show or publish runs: no number depends on them.
 OUTSIDE = {f"ragkit.{name}" for name in ("sweep", "worker", "plan", "keys", "publish", "__main__")}
 COLLECTIONS = ("collection", "distractors")  # parameters that name one: its fingerprint enters the key
+MODELS = ("llm", "reader")  # parameters that name a language model
+SERVED = "openai:"  # one behind an address, which the name need not say
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,11 @@ def resolve(notebook: Notebook, given: dict[str, Any], cwd: Path) -> tuple[dict[
         if not isinstance(value, str) or not value:
             continue
         is_default = value == default
+        local, _, folder = value.partition(":")  # hf:<folder>, a language model
+        if local == "hf" and (cwd / Path(folder).expanduser()).is_dir():
+            paths[name] = Path(os.path.abspath(cwd / Path(folder).expanduser()))
+            values[name] = f"hf:{paths[name]}"
+            continue
         path = (notebook.path.parent if is_default else cwd) / Path(value).expanduser()
         bare = name in (*COLLECTIONS, "records") and not is_default
         if (bare or "/" in value or os.sep in value) and path.exists():
@@ -253,11 +260,18 @@ def parts_of(
             raise RagkitError(f"split={values['split']}: {name} has the splits {', '.join(available)}")
         replayed = {
             file
-            for parameter in ("llm", "reader")  # a live model has no hash: its name is among the parameters
+            for parameter in MODELS
             if (file := recordings.file_of(formats.folder(name) or root, str(values.get(parameter, ""))))
         }
         if replayed:
             parts["recordings"] = {f.name: hash_path(f) if f.is_file() else "none" for f in sorted(replayed)}
+        asked = {p: v for p in MODELS if (v := str(values.get(p, ""))).startswith(SERVED)}
+        if asked:
+            from ragkit import models
+            from ragkit.models.live import Live
+
+            live = {p: models.llm(v, name) for p, v in asked.items()}
+            parts["servers"] = {p: digest(one.model) for p, one in live.items() if isinstance(one, Live)}
     if "records" in paths:
         every = dict.fromkeys(["", str(values.get("second", ""))])  # the defaults, and a second collection
         found = [f / "run.json" for name in every for f in record.newest(paths["records"], name)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ragkit import plan, prose, record, sweep
@@ -30,6 +33,11 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
             f"python -m ragkit sweep {' '.join(lost)} -p collection={SECOND}"
         )
     _run(planned, root)
+    with _all_or_nothing(root):
+        return _written(planned, again, root)
+
+
+def _written(planned: list[plan.Planned], again: list[plan.Planned], root: Path) -> list[Path]:
     written = []
     shutil.rmtree(root / "data" / "published", ignore_errors=True)
     for figure in (root / "figures").glob("*.png"):
@@ -52,6 +60,24 @@ def publish(root: Path = plan.CHECKOUT) -> list[Path]:
         written.append(run.notebook)
     written += refill(root, records)
     return written
+
+
+@contextmanager
+def _all_or_nothing(root: Path) -> Iterator[None]:
+    """What is published, as it was, should the findings fail, or a text name what no record has any more."""
+    held = [root / name for name in ("data/published", "figures", "notebooks", "README.md")]
+    with TemporaryDirectory() as folder:
+        kept = {path: Path(folder) / path.name for path in held if path.exists()}
+        for path, copy in kept.items():
+            shutil.copytree(path, copy) if path.is_dir() else shutil.copy2(path, copy)
+        try:
+            yield
+        except BaseException:
+            for path, copy in kept.items():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                shutil.copytree(copy, path) if copy.is_dir() else shutil.copy2(copy, path)
+            raise
 
 
 def published(root: Path = plan.CHECKOUT) -> dict[str, record.Record]:

@@ -339,12 +339,16 @@ def test_the_address_of_openai_may_stand_in_the_environment(
 def test_an_address_that_holds_a_secret_or_is_none_is_refused(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for url in (f"http://me:{KEY}@127.0.0.1/v1", f"http://127.0.0.1/v1?key={KEY}"):
+    for url in (f"http://me:{KEY}@127.0.0.1/v1", f"http://127.0.0.1/v1?key={KEY}", f"x://me:{KEY}@host"):
         with pytest.raises(RagkitError, match="keys belong in the environment alone") as error:
             models.llm(f"openai:m@{url}")
         assert KEY not in str(error.value)
     with pytest.raises(RagkitError, match="'ftp://host' is no address: expected http"):
         models.llm("openai:m@ftp://host")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"me:{KEY}@127.0.0.1/v1")  # the scheme was forgotten
+    with pytest.raises(RagkitError, match="keys belong in the environment alone") as error:
+        models.llm("openai:m")
+    assert KEY not in str(error.value)
     monkeypatch.setenv("CO_API_URL", "here")
     with pytest.raises(RagkitError, match="CO_API_URL 'here' is no address"):
         cohere()(["a"])

@@ -207,7 +207,12 @@ def small_record(tmp_path: Path) -> Path:
     pd.DataFrame(rankings).to_parquet(tmp_path / "rankings.parquet")
     for name in ("results", "costs"):
         pd.DataFrame({"system": ["bm25"]}).to_parquet(tmp_path / f"{name}.parquet")
+    measured(tmp_path, [*larkfield().queries])
     return tmp_path
+
+
+def measured(record: Path, query_ids: list[str]) -> None:
+    pd.DataFrame({"query_id": query_ids}).to_parquet(record / "per_query.parquet")
 
 
 def test_rankings_and_judgments_of_a_record_are_exported(
@@ -236,6 +241,20 @@ def test_exported_judgments_are_those_of_the_measured_questions(small_record: Pa
     assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
     written = (small_record / "out" / "larkfield-test.qrels").read_text().splitlines()
     assert {line.split()[0] for line in written} == set(larkfield().answerable)
+    reworded = next(iter(data.variants(larkfield()).queries))
+    measured(small_record, ["hr-q01", reworded])  # a sample, and a question in other words
+    assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 0
+    written = (small_record / "out" / "larkfield-test.qrels").read_text().splitlines()
+    assert {line.split()[0] for line in written} == {"hr-q01", reworded}
+
+
+def test_a_record_of_other_questions_than_the_collections_is_not_exported(
+    small_record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured(small_record, ["nurse/hr-q01"])
+    assert main(["trec", "export", str(small_record), str(small_record / "out")]) == 2
+    assert "of its 1 questions ('nurse/hr-q01' is the first) larkfield has no" in capsys.readouterr().err
+    assert not (small_record / "out").exists()
 
 
 def test_a_folder_in_place_of_a_file_is_one_error(

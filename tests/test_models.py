@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ragkit import models, retrieve
-from ragkit.models import embedded, encoders
+from ragkit.models import cache, embedded, encoders
 from ragkit.types import RagkitError, Unavailable, timing
 from tests.toy import SMALL_BERT
 
@@ -123,6 +124,19 @@ def test_a_broken_cache_file_is_named(empty_cache: Path) -> None:
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(RagkitError, match=rf"{path.name}.*delete it"):
         Counting().documents(["a"])
+
+
+def test_a_cache_file_that_another_run_holds_is_not_to_be_deleted(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Counting().documents(["a"])
+    (path,) = empty_cache.glob("vectors-*.sqlite")
+    monkeypatch.setattr(cache, "WAIT", 0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RagkitError, match="database is locked") as error:
+            Counting().documents(["b"])
+    assert "delete" not in str(error.value)
 
 
 def test_no_text_gives_no_vector(empty_cache: Path) -> None:

@@ -41,6 +41,26 @@ def test_nothing_is_published_while_a_published_run_on_the_second_collection_is_
     assert held.is_file()
 
 
+def test_what_is_published_stays_as_it_was_when_the_findings_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"data/published/10_bm25/run.json": "{}", "figures/old.png": "a picture",
+              "notebooks/90_findings.ipynb": "{}", "README.md": "# Ours"}  # fmt: skip
+    for name, text in before.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(plan, "plan", lambda **_: [])
+
+    def no_findings(*_: Any) -> None:
+        (tmp_path / "README.md").write_text("half of it")
+        raise RagkitError("the findings fail")
+
+    monkeypatch.setattr(plan, "plan_findings", no_findings)
+    with pytest.raises(RagkitError, match="the findings fail"):
+        publish.publish(tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in before} == before
+
+
 def test_outputs_of_other_code_are_refused() -> None:
     with pytest.raises(RagkitError, match="changed while it was run"):
         publish.merged(notebook("1 + 1"), notebook("1 + 2"))

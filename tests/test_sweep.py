@@ -160,6 +160,30 @@ def test_key_holds_recordings_only_where_a_parameter_llm_exists(project: Path) -
     assert keys["one", True] != keys["two", True]
 
 
+def test_key_holds_what_stands_behind_the_name_of_a_live_model(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_notebook(
+        project / "notebooks" / "10_alpha.ipynb",
+        [("code", "collection = 'larkfield'\nllm = 'recorded'", ["parameters"]), *USES_ALPHA[1:]],
+    )
+    collection_folder(project / "mine")
+    (project / "weights").mkdir()
+    (project / "weights" / "model").write_text("one")
+    first = only(project, collection="mine", llm="hf:weights")
+    assert first.changed["llm"] == f"hf:{project / 'weights'}"  # the kernel works in another folder
+    assert only(project, collection="mine", llm=f"hf:{project / 'weights'}").key == first.key
+    (project / "weights" / "model").write_text("two")
+    assert only(project, collection="mine", llm="hf:weights").key != first.key
+    served = set()
+    for url in ("http://one/v1", "http://two/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        served.add(only(project, collection="mine", llm="openai:m").key)
+    assert len(served) == 2
+    with pytest.raises(RagkitError, match="keys belong in the environment alone"):
+        only(project, collection="mine", llm="openai:m@http://me:secret@host")
+
+
 def test_key_holds_a_files_bytes_where_a_text_names_one_with_a_slash(project: Path) -> None:
     for name, text in [("a.txt", "same"), ("b.txt", "same"), ("c.txt", "other")]:
         (project / name).write_text(text)

@@ -49,8 +49,8 @@ def llm(name: str = "recorded", collection: str = "larkfield", settings: Setting
     hf:<model or folder>           runs a model of transformers here
 
     Live answers are kept in the cache of answers, each as it comes in. Raises RagkitError for another
-    name; `Unavailable` for a collection without recordings, and, when a live model is first used, if a key
-    or its weights are missing.
+    name, and for a <model> that was never recorded there; `Unavailable` for a collection without recordings,
+    and, when a live model is first used, if a key or its weights are missing.
     """
     how, _, model = name.partition(":")
     if how == "recorded" and (model or name == how):

@@ -49,7 +49,7 @@ def key(variables: Sequence[str], whose: str) -> str:
 def address(url: str, where: str) -> str:
     """A server's address, as given in `where`. Raises RagkitError for one that is none, or holds a secret."""
     parts = urlsplit(url)
-    if parts.username or parts.password or parts.query:
+    if "@" in url or parts.query:  # whatever stands before it, with a scheme or without
         raise RagkitError(
             f"{where} has a name, a password or a query in it: keys belong in the environment alone"
         )

@@ -124,6 +124,11 @@ class Live:
         self._kept = Kept(formats.cache_folder() / self._file)
         self._noted: set[str] = set()
 
+    @property
+    def model(self) -> str:
+        """What identifies it: its name, and the address or the weights behind it."""
+        return self._service.model
+
     def __call__(self, prompts: list[str]) -> list[str]:
         model, parameters = self._service.model, self._service.parameters
         keys = [recordings.key_of(model, parameters, prompt) for prompt in prompts]
