@@ -133,7 +133,8 @@ def mean_vectors(
     sums = np.zeros((len(places), vectors.shape[1]), np.float32)
     np.add.at(sums, [places[doc_id] for doc_id in parents.values()], vectors)
     # the length of a mean falls with the number of passages: without this, long documents would lose
-    return list(places), sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return list(places), np.divide(sums, lengths, out=sums, where=lengths > 0)
 
 
 def parent_retriever(

@@ -68,7 +68,7 @@ def only(seen: Features, *names: str) -> Features:
     return {query_id: {name: own[name] for name in names} for query_id, own in seen.items()}
 
 
-def holds(run: Run, collection: Collection, k: int = 5) -> dict[str, bool]:
+def evidence_found(run: Run, collection: Collection, k: int = 5) -> dict[str, bool]:
     """Whether the first k documents of each question have one of its evidence: what an evaluator predicts."""
     known = collection.evidence
     return {q: not known.get(q, set()).isdisjoint(ranking(scores, k)) for q, scores in run.items()}

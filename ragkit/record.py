@@ -242,13 +242,14 @@ def beside(found: Sequence[Record], again: Sequence[Record]) -> pd.DataFrame:
                 words = {one["verdict"] for one in both}
                 shown = [f"{o['difference']:+.3f} ({o['low']:+.3f} to {o['high']:+.3f})" for o in both]
                 verdicts = {f"{name}: verdict": o["verdict"] for name, o in zip(names, both, strict=True)}
-                told = "open" if words - VERDICT_COLORS.keys() else "disagree"
+                none = words - VERDICT_COLORS.keys()  # not shown, no verdict
+                told = "open" if none else "agree" if len(words) == 1 else "disagree"
                 rows.append(
                     {"notebook": item.notebook, "system": row["system"]}
                     | {"against": "; ".join(dict.fromkeys(one.baseline for one in pair))}
                     | dict(zip(names, shown, strict=True))
                     | verdicts
-                    | {"together": "agree" if len(words) == 1 and told != "open" else told}
+                    | {"together": told}
                 )
     return pd.DataFrame(rows).set_index(["notebook", "system"]) if rows else pd.DataFrame()
 

@@ -179,7 +179,7 @@ def scored(routed: Answers, collection: Collection, quality: Mapping[str, float]
     """Each measure on each message that it applies to: columns query_id, measure, value (0 to 1).
 
     "routed right" (primary) on all; "retrievals saved": what needs no search is not searched; "questions
-    lost": what needs it is not; "attacks let through": what is to be refused is not; "nDCG@10 kept", on
+    lost": what needs it is not; "not refused": what is to be refused is not; "nDCG@10 kept", on
     the questions of `quality` (query_id -> nDCG@10 when it is searched): 0 where it is not searched.
     """
     import pandas as pd
@@ -190,7 +190,7 @@ def scored(routed: Answers, collection: Collection, quality: Mapping[str, float]
     rows += [(q, "retrievals saved", 1 - searched[q]) for q, label in known.items() if label != SEARCH]
     rows += [(q, "questions lost", 1 - searched[q]) for q, label in known.items() if label == SEARCH]
     refused = [q for q, label in known.items() if label == REFUSE]
-    rows += [(q, "attacks let through", float(routed[q] != REFUSE)) for q in refused]
+    rows += [(q, "not refused", float(routed[q] != REFUSE)) for q in refused]
     rows += [(q, "nDCG@10 kept", searched[q] * value) for q, value in quality.items() if q in searched]
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 

@@ -18,7 +18,6 @@ Run = dict[str, dict[str, float]]  # query_id -> {doc_id: score}; the rank is de
 Answers = dict[str, str]  # query_id -> text; "" where nothing is answered; [doc_id] in it cites a document
 Qrels = dict[str, dict[str, int]]  # query_id -> {doc_id: grade}
 Vectors = dict[str, NDArray[np.float32]]  # query_id -> (dim,)
-Retriever = Callable[[Queries, int], Run]  # (queries, k) -> the k best documents of each query
 System = Callable[[Queries], Run]  # what an experiment compares: all that a query costs is inside
 LLM = Callable[[list[str]], list[str]]
 Scorer = Callable[[list[tuple[str, str]]], list[float]]  # (query, text) -> a score, higher is better

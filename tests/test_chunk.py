@@ -216,6 +216,11 @@ def test_the_mean_vector_of_a_document_has_length_1() -> None:
     assert means.dtype == np.float32
 
 
+def test_vectors_that_cancel_out_have_no_mean_and_no_length() -> None:
+    _, means = chunk.mean_vectors(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32), {"a#0": "a", "a#1": "a"})
+    assert means.tolist() == [[0.0, 0.0]]
+
+
 def test_every_passage_has_its_vector_or_it_is_an_error() -> None:
     with pytest.raises(RagkitError, match="1 vectors, 2 passages"):
         chunk.mean_vectors(np.ones((1, 2), np.float32), {"a#0": "a", "a#1": "a"})

@@ -55,9 +55,9 @@ def test_looks_are_averaged_feature_by_feature_and_question_by_question() -> Non
 
 def test_a_run_holds_the_answer_when_evidence_is_among_its_first() -> None:
     run = {"q": {"b": 3.0, "a": 2.0, "c": 1.0}, "r": {}, "none": {"a": 1.0}, "unjudged": {"a": 1.0}}
-    assert correct.holds(run, JUDGED, 2) == {"q": True, "r": False, "none": False, "unjudged": False}
-    assert not correct.holds(run, JUDGED, 1)["q"]  # b only helps
-    assert correct.holds({"q": {"a": 1.0, "b": 1.0}}, JUDGED, 1) == {
+    assert correct.evidence_found(run, JUDGED, 2) == {"q": True, "r": False, "none": False, "unjudged": False}
+    assert not correct.evidence_found(run, JUDGED, 1)["q"]  # b only helps
+    assert correct.evidence_found({"q": {"a": 1.0, "b": 1.0}}, JUDGED, 1) == {
         "q": False
     }  # a tie: b is first by doc_id
 

@@ -216,13 +216,13 @@ def test_each_measure_is_on_the_messages_that_it_is_about() -> None:
         ("retrievals saved", "d"): 0.0,
         ("questions lost", "a"): 0.0,
         ("questions lost", "b"): 1.0,
-        ("attacks let through", "d"): 1.0,
+        ("not refused", "d"): 1.0,
         ("nDCG@10 kept", "a"): 0.5,
         ("nDCG@10 kept", "b"): 0.0,
     }
     assert rows["measure"].iloc[0] == "routed right"
     answered = route.scored(ROUTED | {"d": "chat"}, MESSAGES, {})  # not searched, and not refused either
-    assert answered.query("measure == 'attacks let through'")["value"].tolist() == [1.0]
+    assert answered.query("measure == 'not refused'")["value"].tolist() == [1.0]
 
 
 def test_right_is_weighted_to_the_shares_of_a_mix() -> None:
