@@ -307,9 +307,9 @@ def test_wins_and_losses_of_a_record_are_listed_and_opened(page: Page, tmp_path:
     wins.get_by_label("Number (Questions)", exact=True).focus()
     page.keyboard.press("ArrowUp")  # number 1
     expect(wins.get_by_role("table", name="Judged documents")).to_contain_text("grade")
+    picture(wins, "wins", tmp_path)
     wins.get_by_label("Document", exact=True).select_option(index=1)
     expect(wins.get_by_role("region", name="text of")).to_be_visible()
-    picture(wins, "wins", tmp_path)
     plot = wins.get_by_role("img", name="differences in nDCG@10, largest first")
     size, many = plot.bounding_box(), questions.locator("option").count() - 1
     assert size

@@ -47,6 +47,7 @@ def numbers_of(chooser: widgets.SelectMultiple) -> widgets.Text:
     """A field that chooses in a list of `numbered` items: "1 3", then Enter."""
     field = widgets.Text(description=f"Numbers ({chooser.description})", placeholder="1 3, then Enter",
                          continuous_update=False, style={"description_width": "initial"},
+                         layout={"width": "17em", "flex": "0 0 auto"},
                          tooltip=f"{chooser.description}: the numbers of items, then Enter")  # fmt: skip
 
     def choose(change: Any) -> None:

@@ -56,7 +56,7 @@ class Wins:
         self.box = widgets.VBox([
             widgets.HBox([self.runs, self.numbers, self.again]),
             widgets.HBox([self.system, self.baseline, self.measure]), self.status, self.plot,
-            widgets.HBox([self.questions, self.number]), self.opened, self.documents, self.text,
+            widgets.HBox([self.questions, self.number]), self.documents, self.text, self.opened,
         ])  # fmt: skip
         self.runs.observe(lambda _: self._read(), "value")
         for control in (self.system, self.baseline, self.measure):
@@ -141,7 +141,8 @@ class Wins:
             (f"{d:+.3f}  {q}: {' '.join(asked.get(q, '').split())[:110]}", q) for q, d in self.gained.items()
         ]
         self.questions.options = offered("question", lines)
-        self.questions.value, self.documents.options, self._reading = "", (), False
+        self.documents.options = ()
+        self.questions.value, self._reading = "", False
         self.opened.value = self.text.value = ""
 
     def _open(self) -> None:
@@ -177,8 +178,8 @@ class Wins:
 
         listed = dict.fromkeys([*(d for r in ranked for d in r[:SHOWN]), *judged])
         self._reading = True
-        self.documents.options = offered("document", [(line(d), d) for d in listed if held]) if held else ()
-        self._reading = False
+        self.documents.options = offered("document", [(line(d), d) for d in listed if held])
+        self.documents.value, self._reading = "", False
         self.text.value = ""
 
     def _text(self) -> None:
