@@ -299,9 +299,17 @@ def _judgments(options: argparse.Namespace, root: Path) -> int:
         for q, judged in trec.read_qrels(options.file).items()
         for d, grade in judged.items()
     ]
+    out = Path(options.out)
+    if not rows or out.exists():
+        raise RagkitError(
+            f"{out} is there already: expected a new file; remove it first, or name another"
+            if rows
+            else f"{options.file} holds no judgments: expected lines of query_id 0 doc_id grade"
+        )
+    out.parent.mkdir(exist_ok=True)
     lines = [formats.HEADER, *map("\t".join, rows)]
-    Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{options.out}: {len(rows)} judgments")
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{out}: {len(rows)} judgments")
     return 0
 
 
@@ -315,6 +323,10 @@ def _replay(run: Run, file: Path, queries: Queries, split: str) -> System:
     if others:
         print(
             f"{file}: {len(others)} queries that are not in the split {split!r} are left out", file=sys.stderr
+        )
+    if lacking := queries.keys() - run.keys():
+        print(
+            f"{file}: {len(lacking)} of {len(queries)} queries have no line and count as 0", file=sys.stderr
         )
     return lambda asked: {query_id: run[query_id] for query_id in asked if query_id in run}
 

@@ -265,13 +265,16 @@ def parts_of(
         }
         if replayed:
             parts["recordings"] = {f.name: hash_path(f) if f.is_file() else "none" for f in sorted(replayed)}
-        asked = {p: v for p in MODELS if (v := str(values.get(p, ""))).startswith(SERVED)}
+        asked = {p: v for p in MODELS if (v := str(values.get(p, ""))) and not v.startswith("recorded")}
         if asked:
             from ragkit import models
             from ragkit.models.live import Live
 
-            live = {p: models.llm(v, name) for p, v in asked.items()}
-            parts["servers"] = {p: digest(one.model) for p, one in live.items() if isinstance(one, Live)}
+            live = {p: models.llm(v, name) for p, v in asked.items()}  # refuses a name that is none
+            served = {
+                p: one for p, one in live.items() if isinstance(one, Live) and asked[p].startswith(SERVED)
+            }
+            parts |= {"servers": {p: digest(one.model) for p, one in served.items()}} if served else {}
     if "records" in paths:
         every = dict.fromkeys(["", str(values.get("second", ""))])  # the defaults, and a second collection
         found = [f / "run.json" for name in every for f in record.newest(paths["records"], name)]

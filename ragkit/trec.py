@@ -115,7 +115,8 @@ def export(record_folder: str | Path, out_folder: str | Path) -> list[Path]:
 def _word(text: str) -> str:
     if not text or text.split() != [text]:
         raise RagkitError(
-            f"The id {text!r} is empty or has white space in it, which parts the columns of TREC files."
+            f"The id {text!r} is empty or has white space in it, which parts the columns of TREC files. "
+            "Rename the file, or give it an `id:` in its front matter, and run the notebook again."
         )
     return text
 

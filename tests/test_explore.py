@@ -661,6 +661,52 @@ def test_a_question_that_somebody_else_adds_is_judged_too(folder: Path) -> None:
     assert "q2, document 1 of 3" in panel.status.value
 
 
+def test_no_grade_goes_to_a_question_that_took_the_place_of_the_one_shown(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+    panel.new.value = "who sleeps?"
+    other = judgments.Judgments(folder, name="bob")
+    other.remove("q2")
+    assert other.add("cat or dog?") == "q2"
+    panel.keys.value = "2"
+    assert "was removed, or is another question now" in panel.status.value
+    assert [label for label, _ in panel.question.options] == ["q1: who barks?", "q2: cat or dog?"]
+    assert len(panel.pools["q2"]) == 3
+    assert grades(folder) == []
+    panel.question.value = "q2"
+    other.remove("q2")
+    panel.keys.value = "22"
+    assert "was removed" in panel.status.value
+    assert panel.question.value == "q1"
+    assert [q for _, q in panel.question.options] == ["q1"]
+
+
+def test_key_q_goes_on_to_what_somebody_else_has_asked(folder: Path) -> None:
+    panel = judge(str(folder), encoder="")
+    panel.new.value = "who barks?"
+    judgments.Judgments(folder, name="bob").add("cat or dog?")
+    panel.keys.value = "q"
+    assert panel.question.value == "q2"
+    assert "q2, document 1 of 3" in panel.status.value
+    panel.keys.value = "q7"
+    assert "&#x27;7&#x27; is none of the keys" in panel.status.value
+
+
+def test_a_folder_that_is_renamed_while_it_is_open_is_not_made_anew(folder: Path) -> None:
+    (folder / "notes").mkdir()
+    (folder / "notes" / "cat.md").write_text("A cat")
+    panel = judge(str(folder / "notes"), encoder="")
+    panel.new.value = "cat?"
+    (folder / "notes").rename(folder / "moved")
+    for act in (
+        lambda: setattr(panel.keys, "value", "2"),
+        lambda: setattr(panel.new, "value", "another cat?"),
+    ):
+        act()
+        assert "is no more (renamed, or moved?)" in panel.status.value
+    assert not (folder / "notes").exists()
+
+
 def test_systems_of_ones_own_do_not_judge_another_folder(folder: Path) -> None:
     other = folder / "other"
     other.mkdir()
@@ -727,6 +773,11 @@ def test_records_are_found_whole_and_chosen_by_words(tmp_path: Path) -> None:
     assert len(records.chosen(made, "", "", "seed")) == 2
     assert records.chosen(made, "13_other", "", "") == records.chosen(made, "", "larkfield", "") == []
     assert records.found([tmp_path / "not there"]) == []
+    (tmp_path / "12_toy" / "two" / "run.json").write_text("{}")  # somebody else's
+    assert [one.folder.name for one in records.found([tmp_path])] == ["one"]
+    assert (
+        len(wins(str(tmp_path)).runs.options) == len(runs(tmp_path).runs.options) == 1
+    )  # one, not its letters
 
 
 def test_differences_are_sorted_and_of_questions_that_both_have() -> None:

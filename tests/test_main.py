@@ -186,7 +186,12 @@ def test_runs_made_elsewhere_are_compared(
     assert "+0.369" in rows["theirs"]
     assert "1 queries that are not in the split 'test' are left out" in err
     assert main(["trec", "import", *files, *where, "--baseline", "theirs"]) == 0
-    assert "-0.369" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "-0.369" in out
+    assert "have no line" not in err
+    (tmp_path / "theirs.run").write_text(right.splitlines()[0])
+    assert main(["trec", "import", files[1], *where]) == 0
+    assert "theirs.run: 2 of 3 queries have no line and count as 0" in capsys.readouterr().err
 
 
 def test_a_run_of_another_split_is_refused(
@@ -235,6 +240,16 @@ def test_judgments_in_trec_form_become_a_split(
     )
     assert "2 judgments" in capsys.readouterr().out
     assert data.load(str(collection), "dev").qrels == {"q1": {"d1": 2}, "q2": {"d1": 0}}
+    before = (collection / "qrels" / "dev.tsv").read_text()
+    assert (
+        main(["trec", "judgments", str(tmp_path / "theirs.qrels"), str(collection / "qrels" / "dev.tsv")])
+        == 2
+    )
+    assert "dev.tsv is there already: expected a new file" in capsys.readouterr().err
+    (tmp_path / "none.qrels").write_text("")
+    assert main(["trec", "judgments", str(tmp_path / "none.qrels"), str(tmp_path / "qrels" / "x.tsv")]) == 2
+    assert "none.qrels holds no judgments" in capsys.readouterr().err
+    assert (collection / "qrels" / "dev.tsv").read_text() == before
 
 
 def test_exported_judgments_are_those_of_the_measured_questions(small_record: Path) -> None:

@@ -180,6 +180,8 @@ def test_key_holds_what_stands_behind_the_name_of_a_live_model(
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         served.add(only(project, collection="mine", llm="openai:m").key)
     assert len(served) == 2
+    with pytest.raises(RagkitError, match="'gpt' is not known: expected recorded"):
+        only(project, collection="mine", llm="gpt")
     with pytest.raises(RagkitError, match="keys belong in the environment alone"):
         only(project, collection="mine", llm="openai:m@http://me:secret@host")
 

@@ -42,6 +42,7 @@ class Judge:
         self.engine: Engine | None = None
         self.judgments: Judgments | None = None
         self.pools: dict[str, list[str]] = {}
+        self._pooled: dict[str, str] = {}  # the questions that they were made for
         self.place = 0  # of the document shown, in the pool of its question
         self._filling = False
         self._typed = ""  # what of the keys has been done
@@ -116,7 +117,7 @@ class Judge:
     def _open(self) -> None:
         name = self.folder.value.strip()
         self.engine = self.judgments = None
-        self.pools, self.question.options = {}, ()
+        self.pools, self._pooled, self.question.options = {}, {}, ()
         self.text.value = self.asked.value = self.agreement.value = ""
         self._opened = (self.folder.value, self.name.value)
         self._say(f"opening {name}: reading, indexing, encoding what is new ...")
@@ -148,10 +149,11 @@ class Judge:
         """Make the pools that are not there yet: each system is asked all their questions at once."""
         assert self.engine
         assert self.judgments
-        queries = {q: text for q, text in self.judgments.queries.items() if q not in self.pools}
+        queries = {q: text for q, text in self.judgments.queries.items() if self._pooled.get(q) != text}
         if queries:
             runs = [system(queries) for system in self.engine.systems.values()]
             self.pools |= {q: pool(runs, q, DEPTH) for q in queries}
+            self._pooled |= queries
 
     def _left(self, query_id: str) -> int:
         """How many documents of a question wait for this person."""
@@ -200,7 +202,6 @@ class Judge:
         except (RagkitError, OSError) as error:
             self._say(f"not removed: {error}")
             return
-        del self.pools[query_id]
         self._offer(None)
 
     def _key(self, change: Any) -> None:
@@ -214,6 +215,8 @@ class Judge:
                 self._step(1 if key in "nN" else -1)
             elif key in "qQ":
                 self._next_question()
+            else:
+                self._say(f"{key!r} is none of the keys 0 1 2 n b q")
         if not new and before == text + before[-1:] and before[-1:] in tuple("012nN"):
             self._step(-1)
         elif text and not new and len(text) < len(before) - 1:
@@ -229,6 +232,8 @@ class Judge:
         try:
             self.judgments.grade(str(self.question.value), doc_id, grade)
         except (RagkitError, OSError) as error:
+            if self._pooled.get(str(self.question.value)) != self._text():
+                self._refreshed()  # somebody removed the question
             self._say(f"not saved: {error}")
             return
         self._step(1)
@@ -247,14 +252,29 @@ class Judge:
     def _next_question(self) -> None:
         if self.judgments is None or self.question.value is None:
             return
-        try:
-            self._fill()  # somebody else may have added one
-        except RagkitError as error:
-            self._say(f"cannot be judged yet: {error}")
+        before = [q for _, q in self.question.options]
+        at = before.index(self.question.value) + 1
+        if not self._refreshed():
             return
         names = list(self.judgments.queries)
-        at = names.index(str(self.question.value)) + 1
-        self._offer(next((q for q in names[at:] + names[:at] if self._left(q)), names[at % len(names)]))
+        later = [q for q in names if q not in before[:at]] + [q for q in before[:at] if q in names]
+        self._offer(next((q for q in later if self._left(q)), next(iter(later), None)))
+
+    def _text(self) -> str | None:
+        """The question that is shown, as it stands in the folder now."""
+        return self.judgments.queries.get(str(self.question.value)) if self.judgments else None
+
+    def _refreshed(self) -> bool:
+        """Take in what others have added and removed; whether that could be read."""
+        assert self.judgments
+        try:
+            self.judgments.refresh()
+            self._fill()
+        except (RagkitError, OSError) as error:
+            self._say(f"cannot be judged yet: {error}")
+            return False
+        self._offer(str(self.question.value) if self._text() else None)
+        return True
 
     def _show(self, first: bool = False) -> None:
         """The document at `place`; with `first` the first one of the question that is not judged."""
@@ -262,6 +282,9 @@ class Judge:
             return
         if self.judgments is None or self.engine is None or self.question.value is None:
             self.asked.value = self.text.value = ""
+            return
+        if self._pooled.get(str(self.question.value)) != self._text():
+            self._refreshed()  # it was removed meanwhile
             return
         query_id = str(self.question.value)
         documents, judged = self.pools[query_id], self.judgments.mine.get(query_id, {})

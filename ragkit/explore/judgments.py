@@ -70,8 +70,16 @@ class Judgments:
     def grade(self, query_id: str, doc_id: str, grade: int) -> None:
         """Judge a document, again if need be, and save; what cannot be saved is not held either."""
         with self._turn:
+            seen = self.queries.get(query_id)
             self._load()
+            if seen not in (None, self.queries.get(query_id)):
+                raise RagkitError(f"judge: {query_id!r} was removed, or is another question now; choose one")
             self._grade(query_id, doc_id, grade)
+
+    def refresh(self) -> None:
+        """Read what others have added, judged and withdrawn meanwhile."""
+        with self._turn:
+            self._load()
 
     def _grade(self, query_id: str, doc_id: str, grade: int) -> None:
         if grade not in GRADES or query_id not in self.queries:
@@ -146,6 +154,10 @@ class Judgments:
 
         Raises RagkitError where qrels hold what nobody of them judged, since they are to be replaced.
         """
+        if not self.folder.is_dir():
+            raise RagkitError(
+                f"{self.folder} is no more (renamed, or moved?): name the folder anew, and Open"
+            )
         published = self._published()  # first: who saves meanwhile, saves more
         self.queries = self._questions()
         self.all = {path.stem: _read(path) for path in sorted(self.folder.glob("judgments/*.tsv"))}
@@ -227,7 +239,7 @@ def _write(path: Path, qrels: Qrels) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644  # a temporary file is its owner's alone
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, prefix=".", encoding="utf-8", delete=False

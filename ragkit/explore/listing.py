@@ -21,8 +21,8 @@ class Runs:
     The filter of parameters takes words that must all occur, as "precision=bf16 seed=1".
     """
 
-    def __init__(self, folders: Sequence[str | Path] = ()) -> None:
-        self._folders = [Path(folder) for folder in folders] or list(records.FOLDERS)
+    def __init__(self, folders: str | Path | Sequence[str | Path] = ()) -> None:
+        self._folders = records.folders_of(folders)
         self._make()
         self.look()
 

@@ -53,6 +53,11 @@ class Made:
         return " · ".join(filter(None, [self.notebook, self.collection, self.parameters, where]))
 
 
+def folders_of(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """One folder, or several; FOLDERS where none is given."""
+    return [Path(f) for f in ([given] if isinstance(given, str | Path) else given)] or list(FOLDERS)
+
+
 def found(folders: Sequence[Path] = FOLDERS) -> list[Made]:
     """Every whole record that holds results below `folders`: by notebook, the newest first."""
     made = []
@@ -61,7 +66,8 @@ def found(folders: Sequence[Path] = FOLDERS) -> list[Made]:
         if path.name.startswith("."):
             continue
         try:
-            made.append(Made(path, json.loads((path / "run.json").read_text(encoding="utf-8"))))
+            run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            made += [Made(path, run)] if {"notebook", "started", "outcome"} <= set(run) else []
         except (ValueError, OSError):
             continue  # a sweep is at work, or was killed, or somebody clears up: the next look shows it whole
     newest_first = sorted(made, key=lambda one: str(one.run["started"]), reverse=True)

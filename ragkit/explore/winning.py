@@ -23,8 +23,8 @@ class Wins:
     of its documents shows that.
     """
 
-    def __init__(self, folders: Sequence[str | Path] = ()) -> None:
-        self._folders = [Path(folder) for folder in folders] or list(records.FOLDERS)
+    def __init__(self, folders: str | Path | Sequence[str | Path] = ()) -> None:
+        self._folders = records.folders_of(folders)
         self.made: list[records.Made] = []
         self.collection: Collection | None = None
         self.gained: dict[str, float] = {}
@@ -130,7 +130,7 @@ class Wins:
         wins, losses = (sum(sign * d > ROUNDING for d in self.gained.values()) for sign in (1, -1))
         mean = sum(self.gained.values()) / max(1, len(self.gained))
         self.status.value = shown.note(
-            f"{len(self.gained)} questions: {wins} won, {losses} lost, "
+            f"{'; '.join(map(str, self.made))}: {len(self.gained)} questions: {wins} won, {losses} lost, "
             f"{len(self.gained) - wins - losses} ties; mean {mean:+.3f}"
             f"{self._lacking}"
         )
