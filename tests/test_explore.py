@@ -698,11 +698,8 @@ def test_a_folder_that_is_renamed_while_it_is_open_is_not_made_anew(folder: Path
     panel = judge(str(folder / "notes"), encoder="")
     panel.new.value = "cat?"
     (folder / "notes").rename(folder / "moved")
-    for act in (
-        lambda: setattr(panel.keys, "value", "2"),
-        lambda: setattr(panel.new, "value", "another cat?"),
-    ):
-        act()
+    for control, typed in ((panel.keys, "2"), (panel.new, "another cat?")):
+        control.value = typed
         assert "is no more (renamed, or moved?)" in panel.status.value
     assert not (folder / "notes").exists()
 
