@@ -232,8 +232,8 @@ class Judge:
         try:
             self.judgments.grade(str(self.question.value), doc_id, grade)
         except (RagkitError, OSError) as error:
-            if self._pooled.get(str(self.question.value)) != self._text():
-                self._refreshed()  # somebody removed the question
+            if self._changed():
+                self._refreshed()
             self._say(f"not saved: {error}")
             return
         self._step(1)
@@ -260,9 +260,11 @@ class Judge:
         later = [q for q in names if q not in before[:at]] + [q for q in before[:at] if q in names]
         self._offer(next((q for q in later if self._left(q)), next(iter(later), None)))
 
-    def _text(self) -> str | None:
-        """The question that is shown, as it stands in the folder now."""
-        return self.judgments.queries.get(str(self.question.value)) if self.judgments else None
+    def _changed(self) -> bool:
+        """Whether the question that is shown was removed meanwhile, or is another one now."""
+        assert self.judgments
+        query_id = str(self.question.value)
+        return self._pooled.get(query_id) != self.judgments.queries.get(query_id)
 
     def _refreshed(self) -> bool:
         """Take in what others have added and removed; whether that could be read."""
@@ -273,7 +275,8 @@ class Judge:
         except (RagkitError, OSError) as error:
             self._say(f"cannot be judged yet: {error}")
             return False
-        self._offer(str(self.question.value) if self._text() else None)
+        query_id = str(self.question.value)
+        self._offer(query_id if query_id in self.judgments.queries else None)
         return True
 
     def _show(self, first: bool = False) -> None:
@@ -283,8 +286,8 @@ class Judge:
         if self.judgments is None or self.engine is None or self.question.value is None:
             self.asked.value = self.text.value = ""
             return
-        if self._pooled.get(str(self.question.value)) != self._text():
-            self._refreshed()  # it was removed meanwhile
+        if self._changed():
+            self._refreshed()
             return
         query_id = str(self.question.value)
         documents, judged = self.pools[query_id], self.judgments.mine.get(query_id, {})
